@@ -1,0 +1,1 @@
+"""Notices, purposes, consents, and the gate that makes a permit."""

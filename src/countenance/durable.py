@@ -1,0 +1,63 @@
+"""Files that are there after a power cut, and files that are gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SECRET = 0o600
+SHARED = 0o644
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, data: bytes, mode: int = SHARED) -> None:
+    """Replace `path` by `data`: durable on return, and never half written.
+
+    The new bytes lie in a file beside it until they are complete; its name ends in `.new`.
+    Raises OSError; then the old file stands as it was.
+    """
+    beside = path.with_name(path.name + ".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def create(path: Path, data: bytes, mode: int = SHARED) -> None:
+    """Write a file that must not exist yet; durable on return. Raises FileExistsError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+def destroy(path: Path) -> None:
+    """Overwrite a small secret in place, then unlink it; durable on return, absent is fine.
+
+    The overwriting helps on plain disks only. On flash and on copy-on-write file systems the old
+    blocks live on until they are reused: what counts there is that the secret was itself wrapped.
+    """
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    _sync_folder(path.parent)

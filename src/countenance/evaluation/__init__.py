@@ -1,0 +1,1 @@
+"""Trials on labelled photographs under a dataset permit."""

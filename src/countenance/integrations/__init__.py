@@ -1,0 +1,1 @@
+"""What a venue plugs in: entitlement, doors, importers."""

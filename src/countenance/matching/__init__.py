@@ -1,0 +1,1 @@
+"""Scores, decisions and exact search."""

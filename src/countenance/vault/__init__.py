@@ -1,0 +1,1 @@
+"""Keys, templates and custody. Only vault/keys touches key bytes."""

@@ -1,0 +1,1 @@
+"""From image bytes to an embedding: decode, detect, align, judge, embed."""
