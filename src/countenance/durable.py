@@ -61,3 +61,16 @@ def destroy(path: Path) -> None:
         os.fsync(file.fileno())
     path.unlink()
     _sync_folder(path.parent)
+
+
+def replace_secret(path: Path, data: bytes) -> None:
+    """Replace a secret file: the new one is durable first, then the old bytes are overwritten in place.
+
+    See `destroy` on what overwriting is worth.
+    """
+    with path.open("r+b") as old:
+        length = os.fstat(old.fileno()).st_size
+        write(path, data, SECRET)
+        old.write(os.urandom(length))  # the unlinked old file, through the handle kept on it
+        old.flush()
+        os.fsync(old.fileno())

@@ -105,7 +105,7 @@ class PermitBook:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _Entry] = {}  # in the order of issue, so also of lapsing
         self._lock = threading.Lock()
         self._appointed = False
 
@@ -136,9 +136,16 @@ class PermitBook:
         permit = Permit(secrets.token_hex(16), scope)
         now = self._clock.monotonic()
         with self._lock:
-            self._entries = {n: e for n, e in self._entries.items() if e.lapses > now}
+            self._forget_lapsed(now)
             self._entries[permit.number] = _Entry(permit, now + LIFETIME_SECONDS, set(DOORS[scope.kind]))
         return permit
+
+    def _forget_lapsed(self, now: float) -> None:
+        while self._entries:
+            number, oldest = next(iter(self._entries.items()))
+            if oldest.lapses + LIFETIME_SECONDS > now:  # kept a while, to say "expired" and not "forged"
+                return
+            del self._entries[number]
 
     def _issued_here(self, permit: Permit) -> _Entry:
         entry = self._entries.get(getattr(permit, "number", ""))

@@ -1,0 +1,169 @@
+"""Consents in the store: give, renew, end, and require one that is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from countenance.consent import notices
+from countenance.consent.acts import Act
+from countenance.consent.states import State, moved
+from countenance.errors import Refused
+from countenance.formats.notices import Notice
+from countenance.quantities import DAY, Instant, PersonId, PurposeId, random_id
+from countenance.storage import schema
+from countenance.storage.outbox import Entry
+from countenance.storage.unit import Unit
+
+KEPT_DAYS_AFTER = 30
+"""How long the row of an ended consent is kept before the sweep removes it. Fewer is stricter."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """One consent of one person to one notice."""
+
+    consent_id: str
+    person: PersonId
+    purpose: PurposeId
+    notice_hash: str
+    language: str
+    act: Act
+    state: State
+    given_at: Instant
+    expires_at: Instant
+
+
+@dataclass(frozen=True)
+class Yes:
+    """What a person said yes to: exactly this notice, read in this language, by this act."""
+
+    notice_hash: str
+    language: str
+    act: Act
+
+
+def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple[Consent, Entry]:
+    """Record a separate consent to the notice in force.
+
+    Raises Refused: purpose-unknown, notice-outdated (another text than the one in force),
+    notice-language, consent-standing (there is one already).
+    """
+    purpose = notices.purpose(unit, purpose_id)
+    _shown(notices.in_force(unit, purpose_id), yes)
+    if _standing(unit, person, purpose_id) is not None:
+        raise Refused("consent-standing", "This person's consent stands already; renew it instead.")
+    consent = Consent(random_id(), person, purpose_id, yes.notice_hash, yes.language, yes.act,
+                      State.GIVEN, unit.now, Instant(unit.now + purpose.valid_days * DAY))
+    unit.run(insert(schema.consent).values(
+        consent_id=consent.consent_id, person_id=person, purpose_id=purpose_id,
+        notice_hash=consent.notice_hash, language=consent.language, act=consent.act.value,
+        state=consent.state.value, given_at=consent.given_at, expires_at=consent.expires_at,
+        delete_at=consent.expires_at + KEPT_DAYS_AFTER * DAY))
+    unit.move_gallery(purpose_id)
+    return consent, unit.tell_of(person, "consent-given", _facts(consent))
+
+
+def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple[Consent, Entry]:
+    """Put a new consent in the place of the standing one. Raises Refused as `give`, and consent-missing."""
+    standing = _standing(unit, person, purpose_id)
+    if standing is None:
+        raise Refused("consent-missing", "There is no standing consent to renew; enrol again.")
+    end(unit, standing, State.SUPERSEDED)
+    consent, entry = give(unit, person, purpose_id, yes)
+    unit.run(update(schema.template)
+             .where(schema.template.c.consent_id == standing.consent_id)
+             .values(consent_id=consent.consent_id, delete_at=consent.expires_at))
+    return consent, entry
+
+
+def end(unit: Unit, consent: Consent, how: State) -> Entry:
+    """End a consent and say so in the person's chain. Raises Refused(consent-state)."""
+    moved(consent.state, how)
+    unit.run(update(schema.consent).where(schema.consent.c.consent_id == consent.consent_id).values(
+        state=how.value, delete_at=unit.now + KEPT_DAYS_AFTER * DAY))
+    unit.move_gallery(consent.purpose)
+    return unit.tell_of(consent.person, f"consent-{how.value}",
+                        {"consent": consent.consent_id, "purpose": consent.purpose})
+
+
+def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
+    """Return the live consent of a person for a purpose, or raise Refused.
+
+    Codes: purpose-unknown, consent-missing, consent-other-purpose, consent-withdrawn, consent-expired,
+    notice-outdated.
+    """
+    notices.purpose(unit, purpose_id)
+    newest = _newest(unit, person, purpose_id)
+    _not_ended(newest)
+    _not_expired(unit, newest)
+    _to_notice_in_force(unit, newest)
+    return newest
+
+
+def standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
+    """Return the consent that was given and not ended, live or not. Raises Refused(consent-missing)."""
+    found = _standing(unit, person, purpose_id)
+    if found is None:
+        raise Refused("consent-missing", "This person has not agreed to this purpose.")
+    return found
+
+
+def all_of(unit: Unit, person: PersonId) -> list[Consent]:
+    """Return every consent of a person that is still on record, oldest first."""
+    rows = unit.run(select(schema.consent).where(schema.consent.c.person_id == person))
+    return sorted((_consent(row) for row in rows), key=lambda consent: consent.given_at)
+
+
+def _not_ended(consent: Consent) -> None:
+    if consent.state is State.WITHDRAWN:
+        raise Refused("consent-withdrawn", "This person has withdrawn their consent.")
+    if consent.state is not State.GIVEN:
+        raise Refused("consent-expired", "This person's consent has ended.")
+
+
+def _not_expired(unit: Unit, consent: Consent) -> None:
+    if unit.now >= consent.expires_at:
+        raise Refused("consent-expired", "This person's consent has expired.")
+
+
+def _to_notice_in_force(unit: Unit, consent: Consent) -> None:
+    if consent.notice_hash != notices.in_force(unit, consent.purpose).hash:
+        raise Refused("notice-outdated", "The notice has changed since; this person has not agreed to the new one.")
+
+
+def _newest(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
+    every = all_of(unit, person)
+    mine = [c for c in every if c.purpose == purpose_id]
+    if not mine and every:
+        raise Refused("consent-other-purpose", "This person has agreed to another purpose, not to this one.")
+    if not mine:
+        raise Refused("consent-missing", "This person has not agreed to this purpose.")
+    given = [c for c in mine if c.state is State.GIVEN]
+    return given[-1] if given else mine[-1]
+
+
+def _standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent | None:
+    row = unit.run(select(schema.consent).where(
+        schema.consent.c.person_id == person, schema.consent.c.purpose_id == purpose_id,
+        schema.consent.c.state == State.GIVEN.value)).one_or_none()
+    return None if row is None else _consent(row)
+
+
+def _shown(notice: Notice, yes: Yes) -> None:
+    if yes.notice_hash != notice.hash:
+        raise Refused("notice-outdated", "This is not the notice in force; show the new one and ask again.")
+    if yes.language not in notice.texts:
+        raise Refused("notice-language", "The notice has no text in this language.")
+
+
+def _facts(consent: Consent) -> dict[str, Any]:
+    return {"consent": consent.consent_id, "purpose": consent.purpose, "notice": consent.notice_hash,
+            "language": consent.language, "act": consent.act.value, "expires_at": consent.expires_at}
+
+
+def _consent(row: Any) -> Consent:
+    return Consent(row.consent_id, PersonId(row.person_id), PurposeId(row.purpose_id), row.notice_hash,
+                   row.language, Act(row.act), State(row.state), Instant(row.given_at), Instant(row.expires_at))

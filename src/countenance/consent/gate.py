@@ -1,0 +1,195 @@
+"""The consent gate: the only maker of permits (DESIGN 1.1).
+
+What it asks before each kind:
+
+    ENROL      a consent just given and live; the venue in order
+    LOAD       the venue in order; the list of live members is the gate's own, and complete
+    VERIFY     that person's live consent to the notice in force; the venue in order
+    SEARCH     a press, once and fresh; the gallery in memory is exactly the people with live consents
+    DATASET    a folder of photographs; no venue at all, so the permit fits no venue's doors
+    CALIBRATE  comes with the accuracy issue
+
+"The venue in order": the clock was not set back, the sweep has run, and no rotation that was promised to
+somebody who withdrew is late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, select
+
+from countenance.clock import Clock
+from countenance.consent import consents, notices
+from countenance.consent.states import State
+from countenance.errors import Refused
+from countenance.permits import Kind, Permit, PermitBook, Scope, dataset_scope, gallery_scope, person_scope
+from countenance.quantities import HOUR, Instant, PersonId, PurposeId, VenueId, random_id
+from countenance.storage import schema
+from countenance.storage.unit import Store, Unit
+
+PRESS_SECONDS = 15.0
+"""How long a press may lie before the capture. Shorter is stricter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Press:
+    """A deliberate act of the person in front of the gate: search for me once, keep nothing."""
+
+    number: str
+    moment: float
+
+
+def press(clock: Clock) -> Press:
+    """Return the press that just happened."""
+    return Press(random_id(), clock.monotonic())
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A permit with the scope that its doors must be given."""
+
+    permit: Permit
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Members:
+    """Who may be searched for at one moment: `generation` says which, `until` when the first consent ends."""
+
+    purpose: PurposeId
+    generation: int
+    until: Instant
+    templates: tuple[str, ...]
+
+
+class ConsentGate:
+    """The gate of one open venue. Safe for several threads."""
+
+    def __init__(self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int) -> None:
+        self._venue = venue
+        self._store = store
+        self._clock = clock
+        self._sweep_late = sweep_late_hours * HOUR
+        self._issue = book.appoint()
+        self._pressed: dict[str, float] = {}
+
+    def enrol(self, unit: Unit, person: PersonId, purpose: PurposeId) -> Granted:
+        """Permit one template of somebody who has just said yes. Raises Refused, StoreFault."""
+        self._in_order(unit)
+        consents.require_live(unit, person, purpose)
+        return self._granted(person_scope(Kind.ENROL, self._venue, purpose, person))
+
+    def verify(self, person: PersonId, purpose: PurposeId) -> Granted:
+        """Permit one comparison of one person with themselves. Raises Refused, StoreFault."""
+        self._store.require_forward()
+        with self._store.read() as unit:
+            self._in_order(unit)
+            self._compares(unit, purpose, "verify")
+            consents.require_live(unit, person, purpose)
+        return self._granted(person_scope(Kind.VERIFY, self._venue, purpose, person))
+
+    def search(self, purpose: PurposeId, pressed: Press, held: Members) -> Granted:
+        """Permit one search of the gallery that was loaded as `held`. Raises Refused, StoreFault.
+
+        Codes of its own: press-missing, press-old, press-used, gallery-stale.
+        """
+        self._pressed_now(pressed)
+        self._store.require_forward()
+        with self._store.read() as unit:
+            self._in_order(unit)
+            self._compares(unit, purpose, "search")
+            self._still_exact(unit, held)
+        return self._granted(gallery_scope(Kind.SEARCH, self._venue, purpose, held.generation))
+
+    def load(self, purpose: PurposeId) -> tuple[Granted, Members]:
+        """Permit to hold the gallery in memory, with the complete list of its live members."""
+        self._store.require_forward()
+        with self._store.read() as unit:
+            self._in_order(unit)
+            self._compares(unit, purpose, "search")
+            members = self._members(unit, purpose)
+        return self._granted(gallery_scope(Kind.LOAD, self._venue, purpose, members.generation)), members
+
+    def is_exact(self, held: Members) -> None:
+        """Raise Refused(gallery-stale) unless `held` is still exactly the people with live consents."""
+        with self._store.read() as unit:
+            self._still_exact(unit, held)
+
+    def require_live(self, unit: Unit, person: PersonId, purpose: PurposeId) -> None:
+        """Read the consent again, inside the transaction that commits the decision. Raises Refused."""
+        consents.require_live(unit, person, purpose)
+
+    def _granted(self, scope: Scope) -> Granted:
+        return Granted(self._issue(scope), scope)
+
+    def _in_order(self, unit: Unit) -> None:
+        self._swept(unit)
+        self._rotated(unit)
+
+    def _swept(self, unit: Unit) -> None:
+        swept = unit.mark("swept")
+        if swept is None or unit.now - swept > self._sweep_late:
+            raise Refused("sweep-late", "Nothing is compared until `countenance sweep` has run.")
+
+    def _rotated(self, unit: Unit) -> None:
+        due = unit.mark("rotate_by")
+        if due is not None and unit.now > due:
+            raise Refused("rotation-late", "Nothing is compared until `countenance keys rotate` has run.")
+
+    def _compares(self, unit: Unit, purpose: PurposeId, how: str) -> None:
+        if notices.purpose(unit, purpose).comparison != how:
+            raise Refused("purpose-other", "This purpose is not for this kind of comparison.")
+
+    def _pressed_now(self, pressed: Press) -> None:
+        if not isinstance(pressed, Press):
+            raise Refused("press-missing", "Nobody pressed: without a press no face is looked for.")
+        now = self._clock.monotonic()
+        if not 0 <= now - pressed.moment <= PRESS_SECONDS:
+            raise Refused("press-old", "The press was too long ago; press again.")
+        self._pressed = {n: m for n, m in self._pressed.items() if now - m <= PRESS_SECONDS}
+        if pressed.number in self._pressed:
+            raise Refused("press-used", "This press has been used; press again.")
+        self._pressed[pressed.number] = pressed.moment
+
+    def _still_exact(self, unit: Unit, held: Members) -> None:
+        if held.generation != _generation(unit, held.purpose) or unit.now >= held.until:
+            raise Refused("gallery-stale", "Consents have changed; the gallery must be read again.")
+
+    def _members(self, unit: Unit, purpose: PurposeId) -> Members:
+        cap = notices.purpose(unit, purpose).gallery_cap
+        hash_in_force = notices.in_force(unit, purpose).hash
+        template, consent = schema.template, schema.consent
+        live = and_(
+            template.c.purpose_id == purpose, template.c.state == "live",
+            consent.c.purpose_id == purpose, consent.c.state == State.GIVEN.value,
+            consent.c.expires_at > unit.now, consent.c.notice_hash == hash_in_force,
+        )
+        joined = template.join(consent, template.c.consent_id == consent.c.consent_id)
+        rows = unit.run(select(template.c.template_id).select_from(joined).where(live)
+                        .order_by(template.c.template_id)).scalars().all()
+        if len(rows) > cap:
+            raise Refused("gallery-full", "This gallery holds more people than its error rate allows.")
+        until = unit.run(select(func.min(consent.c.expires_at)).select_from(joined).where(live)).scalar_one()
+        return Members(purpose, _generation(unit, purpose), Instant(until or unit.now + HOUR), tuple(rows))
+
+
+def _generation(unit: Unit, purpose: PurposeId) -> int:
+    row = schema.gallery.c
+    return int(unit.run(select(row.generation).where(row.purpose_id == purpose)).scalar_one_or_none() or 0)
+
+
+class DatasetGate:
+    """Permits the evaluation of folders of photographs. Opens no venue's door.
+
+    Needs a book of its own: in an open venue's book the venue's gate is the issuer already, and this
+    raises Refused(permit-issuer).
+    """
+
+    def __init__(self, book: PermitBook) -> None:
+        self._issue = book.appoint()
+
+    def permit(self, folder_digest: str) -> Granted:
+        """Permit one batch of one folder, named by the digest of its listing."""
+        scope = dataset_scope(folder_digest)
+        return Granted(self._issue(scope), scope)

@@ -1,0 +1,92 @@
+"""Purposes and their notices. The newest version of a notice is the one in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from countenance.errors import BadInput, Refused
+from countenance.formats import notices as form
+from countenance.formats.notices import Notice
+from countenance.quantities import PurposeId, VenueId
+from countenance.storage import schema
+from countenance.storage.unit import Unit
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """A purpose as the venue set it up. `comparison` is "verify" (1:1) or "search" (1:N)."""
+
+    purpose_id: PurposeId
+    zone: str
+    comparison: str
+    custody: str
+    valid_days: int
+    gallery_cap: int
+
+
+def _purpose(row: Any) -> Purpose:
+    return Purpose(PurposeId(row.purpose_id), row.zone_id, row.comparison, row.custody,
+                   row.valid_days, row.gallery_cap)
+
+
+def purpose(unit: Unit, purpose_id: PurposeId) -> Purpose:
+    """Return a purpose. Raises Refused(purpose-unknown)."""
+    row = unit.run(select(schema.purpose).where(schema.purpose.c.purpose_id == purpose_id)).one_or_none()
+    if row is None:
+        raise Refused("purpose-unknown", "This venue has no such purpose.")
+    return _purpose(row)
+
+
+def purposes(unit: Unit) -> list[Purpose]:
+    """Return all purposes, by name."""
+    return [_purpose(row) for row in unit.run(select(schema.purpose).order_by(schema.purpose.c.purpose_id))]
+
+
+def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
+    """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
+    table = schema.notice
+    row = unit.run(
+        select(table.c.canonical).where(table.c.purpose_id == purpose_id).order_by(table.c.version.desc()).limit(1)
+    ).one_or_none()
+    if row is None:
+        raise Refused("notice-missing", "There is no notice for this purpose, so nobody can agree to it.")
+    return form.parse(row.canonical)
+
+
+def by_hash(unit: Unit, notice_hash: str) -> Notice:
+    """Return the exact notice of a consent. Raises Refused(notice-missing)."""
+    row = unit.run(select(schema.notice.c.canonical).where(schema.notice.c.notice_hash == notice_hash)).one_or_none()
+    if row is None:
+        raise Refused("notice-missing", "The text of this notice is not here any more.")
+    return form.parse(row.canonical)
+
+
+def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, str]) -> Notice:
+    """Put a new version in force. Consents to older ones stop matching until renewed (K04).
+
+    `texts` needs exactly the languages of the version before. Raises BadInput: notice-text,
+    notice-languages, notice-unchanged.
+    """
+    about = purpose(unit, purpose_id)
+    table = schema.notice
+    last = unit.run(select(func.max(table.c.version)).where(table.c.purpose_id == purpose_id)).scalar_one() or 0
+    notice = Notice(venue, purpose_id, last + 1, about.custody, about.valid_days,
+                    {language: form.clean_text(text) for language, text in texts.items()})
+    if last:
+        _differs(in_force(unit, purpose_id), notice)
+    unit.run(insert(table).values(
+        notice_hash=notice.hash, purpose_id=purpose_id, version=notice.version,
+        canonical=notice.canonical(), published_at=unit.now))
+    unit.move_gallery(purpose_id)
+    unit.tell("notice", {"purpose": purpose_id, "version": notice.version, "hash": notice.hash})
+    return notice
+
+
+def _differs(before: Notice, after: Notice) -> None:
+    if set(before.texts) != set(after.texts):
+        raise BadInput("notice-languages", f"A notice needs a text in each of: {', '.join(sorted(before.texts))}.")
+    if before.texts == after.texts:
+        raise BadInput("notice-unchanged", "This notice is already in force, word for word.")

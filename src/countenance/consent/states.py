@@ -1,0 +1,39 @@
+"""The life of one consent. Every change goes through `moved`; nothing comes back to life.
+
+    given ──► withdrawn      the person's act
+      │  └──► superseded     the person renewed it, under the notice in force
+      └─────► expired        the sweep, after `expires_at`
+
+A consent is live while it is `given`, unexpired, and to the notice in force; the last two are facts about
+the moment and are read, not stored.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from countenance.errors import Refused
+
+
+class State(Enum):
+    """What became of a consent."""
+
+    GIVEN = "given"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+_NEXT = {
+    State.GIVEN: frozenset({State.SUPERSEDED, State.WITHDRAWN, State.EXPIRED}),
+    State.SUPERSEDED: frozenset[State](),
+    State.WITHDRAWN: frozenset[State](),
+    State.EXPIRED: frozenset[State](),
+}
+
+
+def moved(now: State, to: State) -> State:
+    """Return `to`, or raise Refused(consent-state) where the table above has no such arrow."""
+    if to not in _NEXT[now]:
+        raise Refused("consent-state", f"A consent that is {now.value} cannot become {to.value}.")
+    return to

@@ -1,0 +1,1 @@
+"""Rules as data: regimes and scenarios. The checks that run come with the rules issue."""

@@ -1,0 +1,1 @@
+"""The demonstration: the founding story on real portraits, ending by itself."""

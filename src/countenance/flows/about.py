@@ -1,0 +1,46 @@
+"""about: everything the venue holds about one person, for that person (docs/flows.md, about)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from countenance.clock import utc_text
+from countenance.consent import consents, notices
+from countenance.flows import people
+from countenance.formats import canonical
+from countenance.quantities import PersonId
+from countenance.storage import schema
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+
+def about(venue: Venue, person: PersonId) -> dict[str, Any]:
+    """Return what is held, as plain values: profile, consents with their exact texts, faces, every event.
+
+    (1) the record is opened with the person's own key; (2) the chain of their events is walked to its
+    beginning, and a missing one is an error, not a gap. No template, key or score is in it.
+    Raises Refused(person-unknown), StoreFault(chain-broken).
+    """
+    with venue.store.read() as unit:
+        profile = people.profile(unit, venue.keys, person)                  # (1)
+        chain = [canonical.decode(entry.record, "event") for entry in unit.outbox.chain(person)]  # (2)
+        faces = unit.run(select(schema.template).where(schema.template.c.person_id == person)).all()
+        return {
+            "person": person, "reference": profile.reference, "language": profile.language,
+            "consents": [{
+                "purpose": c.purpose, "state": c.state.value, "act": c.act.value, "language": c.language,
+                "given_at": utc_text(c.given_at), "expires_at": utc_text(c.expires_at),
+                "notice": c.notice_hash, "text": notices.by_hash(unit, c.notice_hash).texts[c.language],
+            } for c in consents.all_of(unit, person)],
+            "faces": [{
+                "purpose": f.purpose_id, "custody": f.custody, "state": f.state,
+                "key": "in your pass only" if f.face_key is None else "kept by the venue",
+                "delete_at": utc_text(f.delete_at),
+            } for f in faces],
+            "events": [{
+                "number": r["number"], "at": utc_text(r["at"]), "type": r["type"], **r["body"],
+            } for r in reversed(chain)],
+        }

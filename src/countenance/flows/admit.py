@@ -1,0 +1,152 @@
+"""admit: somebody is at the gate (docs/flows.md, admit).
+
+(1) the pass, where there is one, and the ticket, before any camera; (2) the person's own act: a pass
+shown, or a press; (3) the permit; (4) the capture; (5) one face in the zone, large enough; (6) quality and
+liveness; (7) the comparison; (8) the decision, in a transaction that reads the consent again; (9) which logs it;
+(10) the door.
+
+The answer is `admit` or `refer`. Anything that goes wrong before (8) raises, changes nothing and opens
+nothing; `at_gate` turns it into `refer` for the person in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.dialects.sqlite import insert
+
+from countenance.clock import utc_day
+from countenance.consent.gate import Press
+from countenance.errors import CountenanceError, Refused
+from countenance.flows import enrol, gallery, passes, people
+from countenance.flows.capture import Timings, measure, one_face
+from countenance.flows.ports import Camera, Door, no_door
+from countenance.formats.passes import Custody
+from countenance.matching.matcher import Match, Matched
+from countenance.quantities import DAY, HOUR, PersonId, PurposeId
+from countenance.storage import schema
+from countenance.storage.unit import Unit
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+COUNTS_KEPT_DAYS = 90
+
+
+class Outcome(Enum):
+    """What the person in front is told. A non-match is `refer`, never a denial."""
+
+    ADMIT = "admit"
+    REFER = "refer"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`reason` is for staff only. Holds no score."""
+
+    outcome: Outcome
+    reason: str
+    timings: Timings = field(compare=False)
+
+
+def by_pass(venue: Venue, pass_text: str, camera: Camera, door: Door = no_door,
+            timings: Timings | None = None) -> Decision:
+    """Compare the holder of a pass with the one face that the pass is for (1:1).
+
+    Raises BadInput, Refused, StoreFault, ModelFault; then nothing was decided and nothing has changed.
+    """
+    timings = timings or Timings(venue.clock)
+    with venue.store.read() as unit:                                        # (1) (2)
+        content = passes.read_here(venue, pass_text, unit.now)
+        venue.entitlement.require_good(content.reference, utc_day(unit.now))
+        if content.custody is Custody.PLAIN:
+            raise Refused("pass-plain", "This pass is for the lane without faces.")
+    person, purpose = content.person, content.purpose
+    threshold = venue.threshold("verify")
+    granted = venue.gate.verify(person, purpose)                            # (3)
+    with venue.store.read() as unit:
+        passes.require_issued(unit, pass_text, content)
+        stored = gallery.stored_template(enrol.live_template(unit, person, purpose))
+    chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
+    with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
+        with venue.store.read() as unit:
+            holder = passes.holder_key(venue, unit, content)
+        with venue.vault.open(granted.permit, granted.scope, stored, holder) as reference:
+            holder.wipe()
+            found = venue.matcher.verify(granted.permit, granted.scope, probe, reference, threshold)
+    return _decide(venue, found, person, purpose, door, timings)            # (8) (9) (10)
+
+
+def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, door: Door = no_door,
+            timings: Timings | None = None) -> Decision:
+    """Look once for the person who pressed among those who agreed to it (1:N).
+
+    Tickets come in at (1) through the gallery: it holds only people whose ticket is good today.
+    Raises as `by_pass`.
+    """
+    timings = timings or Timings(venue.clock)
+    threshold = venue.threshold("search")
+    held = venue.galleries.exact(purpose)                                   # (1)
+    granted = venue.gate.search(purpose, pressed, held.members)             # (2) (3)
+    chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
+    with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
+        found = venue.matcher.search(granted.permit, granted.scope, probe, held.index, threshold)
+    person = held.owners[found.row][0] if isinstance(found, Match) else PersonId("")
+    return _decide(venue, found, person, purpose, door, timings)            # (8) (9) (10)
+
+
+def at_gate(venue: Venue, story: Callable[[], Decision]) -> Decision:
+    """Run one of the stories for a person who is waiting: whatever goes wrong, they are referred.
+
+    The reason is the error's code, for staff. Nothing opens, and the other lane is not touched.
+    """
+    try:
+        return story()
+    except CountenanceError as error:
+        return Decision(Outcome.REFER, error.code, Timings(venue.clock))
+
+
+def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, door: Door,
+            timings: Timings) -> Decision:
+    with timings.of("decision"):
+        if not isinstance(found, Match):
+            with venue.store.write() as unit:
+                _count(unit, Outcome.REFER)
+            return Decision(Outcome.REFER, "no-match", timings)
+        _commit(venue, person, purpose)
+        door()
+    return Decision(Outcome.ADMIT, "match", timings)
+
+
+def _commit(venue: Venue, person: PersonId, purpose: PurposeId) -> None:
+    """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides."""
+    venue.store.require_forward()
+    with venue.store.write() as unit:
+        venue.gate.require_live(unit, person, purpose)
+        enrol.live_template(unit, person, purpose)
+        reference = people.profile(unit, venue.keys, person).reference
+        venue.entitlement.require_good(reference, utc_day(unit.now))
+        unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value})
+        _count(unit, Outcome.ADMIT)
+
+
+def _count(unit: Unit, outcome: Outcome) -> None:
+    table = schema.hourly_count
+    hour = unit.now - unit.now % HOUR
+    row = insert(table).values(hour=hour, lane="face", outcome=outcome.value, number=1,
+                               delete_at=hour + COUNTS_KEPT_DAYS * DAY)
+    unit.run(row.on_conflict_do_update(
+        index_elements=["hour", "lane", "outcome"], set_={"number": table.c.number + 1}))
+
+
+def counts(unit: Unit) -> dict[str, int]:
+    """Return how many were admitted and referred, over all hours on record."""
+    totals: dict[str, int] = {}
+    table = schema.hourly_count
+    for row in unit.run(select(table.c.outcome, table.c.number)):
+        totals[row.outcome] = totals.get(row.outcome, 0) + row.number
+    return totals

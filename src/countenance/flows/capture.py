@@ -1,0 +1,74 @@
+"""From a picture to one measured face. The picture lives in memory for this story only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from countenance.clock import Clock
+from countenance.consent.gate import Granted
+from countenance.features import Probe
+from countenance.flows.ports import Camera
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from countenance.flows.venue import Venue
+
+
+@dataclass
+class Timings:
+    """How long each part took, in milliseconds."""
+
+    clock: Clock
+    ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        """Add the time spent in the block to `part`."""
+        start = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.ms[part] = self.ms.get(part, 0.0) + (self.clock.monotonic() - start) * 1000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Chip:
+    """One aligned face, (150, 150, 3) uint8 RGB for the default pack; nothing has been measured yet."""
+
+    pixels: NDArray[np.uint8]
+
+
+def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
+    """Take a picture and return the one face in it. No feature is computed.
+
+    Faces that are too small or outside the zone are dropped here. Raises BadInput (image-*, no-face,
+    several-faces, face-too-small, face-cut-off).
+    """
+    from countenance.vision import image, quality
+
+    picture = camera()
+    with timings.of("decode"):
+        frame = image.decode(picture)
+    smallest = venue.settings.smallest_face_px
+    try:
+        with timings.of("detect"):
+            found = venue.pack.detect(frame, smallest)
+            face = quality.the_one_face(found, frame, quality.Policy(smallest_face_px=smallest))
+        with timings.of("align"):
+            return Chip(venue.pack.align(frame, face))
+    finally:
+        frame.wipe()
+
+
+def measure(venue: Venue, granted: Granted, chip: Chip, timings: Timings) -> Probe:
+    """Compute the embedding of a face under a permit, and wipe the chip. Raises Refused."""
+    try:
+        with timings.of("embed"):
+            return venue.pack.embed(venue.book, granted.permit, granted.scope, chip.pixels)
+    finally:
+        chip.pixels.fill(0)

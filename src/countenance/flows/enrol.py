@@ -1,0 +1,207 @@
+"""enrol: from a notice to a pass in the hand (docs/flows.md, enrol).
+
+(1) the ticket is good; (2) the notice in force was shown, and the person said yes by an act; (3) a capture
+with exactly one face; (4) an intent names the keys, then they are made; (5) consent, template and pass in one
+transaction, all pending; (6) the pass is handed over and read back; (7) only then live, with a receipt.
+A failure before (4) leaves no trace; one after it is undone, keys first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from countenance.clock import utc_day, utc_text
+from countenance.consent import consents, notices
+from countenance.consent.consents import Consent, Yes
+from countenance.errors import BadInput, Refused
+from countenance.flows import intents, passes, people, receipts
+from countenance.flows.capture import Chip, Timings, measure, one_face
+from countenance.flows.people import Profile
+from countenance.flows.ports import Camera, Ticket
+from countenance.formats.passes import Custody
+from countenance.quantities import PersonId, PurposeId, TemplateId, random_id
+from countenance.storage import schema
+from countenance.storage.unit import Unit
+from countenance.vault.keys.holder import HolderKey
+from countenance.vault.keys.store import FACE, PASS, RECORD, KeyRef, new_ref
+from countenance.vault.templates import Place
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+HandOver = Callable[[str], str]
+"""Gives the pass to its holder and returns what was read back from it: paper, screen or file."""
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What the person walks away with."""
+
+    person: PersonId
+    purpose: PurposeId
+    pass_text: str
+    receipt: str
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The keys of one enrolment, by name, before they exist."""
+
+    record: KeyRef
+    face: KeyRef | None  # None: the holder keeps it
+    secret: KeyRef | None  # opens the secret in the pass
+
+    def all(self) -> list[KeyRef]:
+        return [ref for ref in (self.record, self.face, self.secret) if ref is not None]
+
+
+def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
+          hand_over: HandOver, timings: Timings | None = None) -> Enrolled:
+    """Enrol one person for one purpose. Raises Refused, BadInput, StoreFault; then nobody is enrolled."""
+    timings = timings or Timings(venue.clock)
+    venue.store.require_forward()
+    ticket = _ticket(venue, reference)                                      # (1)
+    purpose = _said_yes(venue, purpose_id, yes)                             # (2)
+    chip = one_face(venue, camera, timings)                                 # (3)
+    person = PersonId(random_id())
+    names = _names(person, purpose)
+    with _undone_on_failure(venue, person, purpose_id, names), venue.keys.at_hand():
+        venue.keys.make(names.all())                                        # (4)
+        with venue.store.write() as unit:
+            pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
+        _read_back(pending.text, hand_over)                                 # (6)
+        return _go_live(venue, pending)                                     # (7)
+
+
+def _ticket(venue: Venue, reference: str) -> Ticket:
+    with venue.store.read() as unit:
+        today = utc_day(unit.now)
+    return venue.entitlement.require_good(reference, today)
+
+
+def _said_yes(venue: Venue, purpose_id: PurposeId, yes: Yes) -> notices.Purpose:
+    with venue.store.read() as unit:
+        purpose = notices.purpose(unit, purpose_id)
+        if notices.in_force(unit, purpose_id).hash != yes.notice_hash:
+            raise Refused("notice-outdated", "This is not the notice in force; show the new one and ask again.")
+    return purpose
+
+
+def _names(person: PersonId, purpose: notices.Purpose) -> _Names:
+    holder = purpose.custody == Custody.HOLDER_KEYED.value
+    return _Names(
+        new_ref(RECORD, person, ""),
+        None if holder else new_ref(FACE, person, purpose.purpose_id),
+        new_ref(PASS, person, purpose.purpose_id) if holder else None,
+    )
+
+
+@contextmanager
+def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[None]:
+    with venue.store.write() as unit:
+        intent = intents.begin(unit, "enrol", person, purpose, [ref.key_id for ref in names.all()])
+    try:
+        yield
+    except BaseException:
+        intents.undo_enrol(venue, intent)
+        raise
+
+
+@dataclass(frozen=True)
+class _Pending:
+    person: PersonId
+    consent: Consent
+    template: TemplateId
+    pass_id: str
+    text: str
+
+
+def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, ticket: Ticket, yes: Yes,
+             chip: Chip, timings: Timings) -> _Pending:
+    profile = Profile(ticket.reference, ticket.language or yes.language)
+    person = people.add(unit, venue.keys, names.record, profile)
+    consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
+    granted = venue.gate.enrol(unit, person, purpose.purpose_id)
+    holder = HolderKey.make() if names.face is None else None
+    place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
+    with measure(venue, granted, chip, timings) as probe:
+        sealed = venue.vault.seal(granted.permit, granted.scope, probe, place, holder or _given(names.face))
+    add_template(unit, place, consent, purpose, names.face, sealed, state="pending")
+    issued = passes.issue_face(venue, unit, profile, consent, purpose, names.secret, holder, place.pack)
+    if holder is not None:
+        holder.wipe()
+    return _Pending(person, consent, place.template_id, issued.pass_id, issued.text)
+
+
+def _given(face: KeyRef | None) -> KeyRef:
+    if face is None:
+        raise BadInput("custody-unknown", "This custody is not known here.")
+    return face
+
+
+def add_template(unit: Unit, place: Place, consent: Consent, purpose: notices.Purpose, face: KeyRef | None,
+                 sealed: bytes, *, state: str) -> None:
+    """Write a sealed template and tell its owner's chain."""
+    unit.run(insert(schema.template).values(
+        template_id=place.template_id, person_id=place.person, purpose_id=place.purpose,
+        consent_id=consent.consent_id, custody=purpose.custody, pack=place.pack,
+        face_key=None if face is None else face.key_id, sealed=sealed, state=state,
+        delete_at=consent.expires_at))
+    unit.tell_of(place.person, "template-sealed", {"template": place.template_id, "purpose": place.purpose,
+                                                   "custody": purpose.custody, "pack": place.pack})
+
+
+def _read_back(text: str, hand_over: HandOver) -> None:
+    try:
+        read = hand_over(text)
+    except OSError:
+        raise BadInput("pass-not-delivered", "The pass could not be written, so nothing was enrolled.") from None
+    if read.strip() != text:
+        raise BadInput("pass-not-read", "The pass could not be read back, so nothing was enrolled.")
+
+
+def _go_live(venue: Venue, pending: _Pending) -> Enrolled:
+    with venue.store.write() as unit:
+        template, issued = schema.template, schema.issued_pass
+        unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
+        unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
+        entry = unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id,
+                                                             "purpose": pending.consent.purpose})
+        unit.move_gallery(pending.consent.purpose)
+        intents.end_of(unit, pending.person, "enrol")
+        notice = notices.by_hash(unit, pending.consent.notice_hash)
+        now = unit.now
+    receipt = receipts.write(venue, "enrolment", pending.person, now, entry, {
+        "purpose": pending.consent.purpose, "notice": pending.consent.notice_hash,
+        "notice_text": notice.texts[pending.consent.language], "language": pending.consent.language,
+        "act": pending.consent.act.value, "expires_at": utc_text(pending.consent.expires_at),
+        "custody": notice.custody})
+    return Enrolled(pending.person, pending.consent.purpose, pending.text, receipt)
+
+
+def say_no(venue: Venue, reference: str, hand_over: HandOver) -> str:
+    """Give a plain pass to somebody who said no; return its text.
+
+    No record of the person is made. The pass carries the moment before which they may not be asked again.
+    """
+    ticket = _ticket(venue, reference)
+    text = passes.issue_plain(venue, ticket)
+    _read_back(text, hand_over)
+    return text
+
+
+def live_template(unit: Unit, person: PersonId, purpose: PurposeId) -> Any:
+    """Return the row of a person's live template. Raises Refused(template-missing)."""
+    table = schema.template
+    row = unit.run(select(table).where(
+        table.c.person_id == person, table.c.purpose_id == purpose, table.c.state == "live")).one_or_none()
+    if row is None:
+        raise Refused("template-missing", "No face of this person is enrolled for this purpose.")
+    return row
+
+

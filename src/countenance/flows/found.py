@@ -1,0 +1,146 @@
+"""found: set up a venue's data folder from a scenario and a regime (docs/flows.md)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from countenance import durable, settings
+from countenance.clock import Clock
+from countenance.consent import notices
+from countenance.errors import BadInput, StoreFault
+from countenance.quantities import PurposeId, VenueId, random_id
+from countenance.storage import engine as engines
+from countenance.storage import key_schema, migrate, schema
+from countenance.storage.unit import Store, Unit
+from countenance.vault.keys import roots, signing
+from countenance.vault.keys.epochs import EpochFile
+from countenance.vault.keys.store import KeyStore
+
+DATA, KEYS, EPOCH, SIGNING, TICKETS = "countenance.db", "keys.db", "epoch.key", "signing", "tickets.csv"
+DEMO_ONLY = "demo-only"
+CLOSED = "none"
+
+
+def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str, regime: str,
+          root: str = "file:root.key", threshold: str = CLOSED) -> VenueId:
+    """Set up `folder`, which must not hold anything yet, and return the venue's id.
+
+    (1) the regime allows faces at all; (2) everything is made in a folder beside it; (3) keys and
+    databases; (4) purposes and notices from the scenario; (5) settings last; (6) one rename makes it a
+    venue. A failure leaves nothing behind. Raises BadInput (…-unknown, store-exists, venue-name),
+    StoreFault.
+    """
+    rules, plan = settings.preset("regimes", regime), settings.preset("scenarios", scenario)
+    _allowed(rules)
+    _empty(folder)
+    venue = VenueId(random_id()[:16])
+    texts = {"id": venue, "name": _line(name, "name"), "contact": _line(contact, "contact"),
+             "regime": regime, "scenario": scenario}
+    beside = folder.with_name(f".{folder.name}.new")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        (beside / SIGNING).mkdir(parents=True, mode=0o700)
+        _keys(beside, root, clock)
+        _data(beside, root, clock, texts, plan)
+        (beside / TICKETS).write_text("person_ref,household,valid_until,language,contact\n")
+        durable.write(beside / settings.FILE, _settings(texts, plan, root, threshold).encode())
+        beside.replace(folder)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise StoreFault("store-read-only", "The data folder cannot be written to.") from None
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return venue
+
+
+def _allowed(rules: dict[str, Any]) -> None:
+    if rules["face"] != "allowed":
+        raise BadInput("regime-banned", "This regime allows no face recognition in places like this.")
+
+
+def _empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput("store-exists", "This folder is not empty; give a new one.")
+
+
+def _line(text: str, what: str) -> str:
+    text = text.strip()
+    if not text or len(text) > 200 or not text.isprintable() or "{" in text:
+        raise BadInput(f"venue-{what}", f"The venue's {what} must be one line of plain text.")
+    return text
+
+
+def _keys(folder: Path, root: str, clock: Clock) -> None:
+    if root.startswith("file:") and not (folder / root.removeprefix("file:")).exists():
+        roots.make_file(folder / root.removeprefix("file:"))
+    EpochFile(folder / EPOCH, roots.open_root(root, folder)).begin(clock.now())
+    for use in signing.USES:
+        signing.make(folder / SIGNING, use)
+    engine = engines.open_engine(folder / KEYS, create=True)
+    migrate.upgrade(engine, "keys")
+    migrate.require_current(engine, key_schema.HEAD, "key")
+    engine.dispose()
+
+
+def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: dict[str, Any]) -> None:
+    engine = engines.open_engine(folder / DATA, create=True)
+    migrate.upgrade(engine, "data")
+    keys_engine = engines.open_engine(folder / KEYS)
+    keys = KeyStore(keys_engine, EpochFile(folder / EPOCH, roots.open_root(root, folder)), clock)
+    store = Store(engine, clock, keys)
+    with store.write() as unit:
+        unit.tell("venue-founded", {"venue": texts["id"], "regime": texts["regime"]})
+        unit.set_mark("swept", unit.now)
+        for zone in plan["zone"]:
+            unit.run(insert(schema.zone).values(zone_id=zone["id"], kind=zone["kind"], name=zone["name"]))
+        for purpose in plan["purpose"]:
+            _purpose(unit, purpose, texts)
+    store.close()
+    keys.close()
+
+
+def _purpose(unit: Unit, purpose: dict[str, Any], texts: dict[str, str]) -> None:
+    unit.run(insert(schema.purpose).values(
+        purpose_id=purpose["id"], zone_id=purpose["zone"], comparison=purpose["comparison"],
+        custody=purpose["custody"], valid_days=purpose["valid_days"], gallery_cap=purpose["gallery_cap"]))
+    unit.tell("purpose", {"purpose": purpose["id"], "custody": purpose["custody"]})
+    written = {language: text.format(venue=texts["name"], contact=texts["contact"])
+               for language, text in purpose["notice"].items()}
+    notices.publish(unit, VenueId(texts["id"]), PurposeId(purpose["id"]), written)
+
+
+def _settings(texts: dict[str, str], plan: dict[str, Any], root: str, threshold: str) -> str:
+    q = json.dumps  # a JSON string is a TOML basic string
+    gate, keys = plan["gate"], plan["keys"]
+    return f"""# The settings of this venue (docs/operating/settings.md). Unknown keys are errors.
+format = {settings.FORMAT}
+
+[venue]
+id = {q(texts["id"])}
+name = {q(texts["name"], ensure_ascii=False)}
+contact = {q(texts["contact"], ensure_ascii=False)}
+regime = {q(texts["regime"])}
+scenario = {q(texts["scenario"])}
+
+[gate]
+smallest_face_px = {gate["smallest_face_px"]}          # pixels across; smaller faces are nobody
+sweep_late_after_hours = {gate["sweep_late_after_hours"]}     # hours without a sweep close the face lane
+threshold = {q(threshold)}         # "none": closed until calibrated; "demo-only": for trying out
+
+[keys]
+root = {q(root)}     # file:PATH or env:NAME
+epoch_days = {keys["epoch_days"]}                 # days between rotations
+rotate_within_hours = {keys["rotate_within_hours"]}       # hours after a withdrawal
+
+[entitlement]
+csv = {q(TICKETS)}
+
+[models]
+pack = "dlib-resnet"
+"""

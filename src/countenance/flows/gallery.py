@@ -1,0 +1,109 @@
+"""Galleries in memory: for each 1:N purpose exactly the people whose consent lives and whose ticket is good.
+
+Somebody whose ticket has lapsed is not in it, so their face is not even compared. Before each search the
+gate makes sure that the copy is exact; a stale one is thrown away and read anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from countenance.clock import utc_day
+from countenance.consent.gate import Members
+from countenance.errors import Refused
+from countenance.flows import people
+from countenance.matching.embedded.gallery import SealedGallery
+from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
+from countenance.storage import schema
+from countenance.vault.templates import Place, Stored
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+
+@dataclass(frozen=True)
+class Held:
+    """A gallery in memory. `owners[row]` is whose template a row of the index is."""
+
+    index: SealedGallery
+    members: Members
+    owners: tuple[tuple[PersonId, TemplateId], ...]
+    tickets: tuple[str, str]  # the list's version and the day it was asked for
+
+
+class Galleries:
+    """The galleries of one open venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._held: dict[PurposeId, Held] = {}
+
+    def exact(self, purpose: PurposeId) -> Held:
+        """Return the gallery as it must be now, reading it anew if it has changed.
+
+        Raises Refused (purpose-other, sweep-late, gallery-full, ...), StoreFault.
+        """
+        held = self._held.get(purpose)
+        if held is not None:
+            try:
+                self._venue.gate.is_exact(held.members)
+                self._same_tickets(held)
+            except Refused:
+                self._held.pop(purpose)
+            else:
+                return held
+        self._held[purpose] = self._load(purpose)
+        return self._held[purpose]
+
+    def _same_tickets(self, held: Held) -> None:
+        if held.tickets != self._tickets():
+            raise Refused("gallery-stale", "Tickets have changed; the gallery must be read again.")
+
+    def _tickets(self) -> tuple[str, str]:
+        with self._venue.store.read() as unit:
+            return self._venue.entitlement.version(), utc_day(unit.now).isoformat()
+
+    def _load(self, purpose: PurposeId) -> Held:
+        venue = self._venue
+        tickets = self._tickets()
+        granted, members = venue.gate.load(purpose)
+        rows = self._entitled(self._rows(purpose, members))
+        stored = [stored_template(row) for row in rows]
+        vectors = venue.vault.open_gallery(granted.permit, granted.scope, stored)
+        index = SealedGallery(vectors, venue.pack.dim, venue.pack.identity, members.generation)
+        owners = tuple((one.place.person, one.place.template_id) for one in stored)
+        return Held(index, members, owners, tickets)
+
+    def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:
+        table = schema.template
+        joined = table.join(schema.person, table.c.person_id == schema.person.c.person_id)
+        with self._venue.store.read() as unit:
+            found = unit.run(
+                select(table, schema.person.c.record_key, schema.person.c.sealed_profile)
+                .select_from(joined)
+                .where(table.c.purpose_id == purpose, table.c.pack == self._venue.pack.identity)
+            ).all()
+        wanted = set(members.templates)
+        return [row for row in found if row.template_id in wanted]
+
+    def _entitled(self, rows: list[Any]) -> list[Any]:
+        with self._venue.store.read() as unit:
+            today = utc_day(unit.now)
+        sealed = [(people.record_ref(row), "profile", row.sealed_profile) for row in rows]
+        good = []
+        for row, plain in zip(rows, self._venue.keys.open_many(sealed), strict=True):
+            try:
+                self._venue.entitlement.require_good(people.parse_profile(plain).reference, today)
+            except Refused:
+                continue  # no ticket today: this face is not compared today
+            good.append(row)
+        return good
+
+
+def stored_template(row: Any) -> Stored:
+    """Return a row of the template table as the vault takes it."""
+    place = Place(TemplateId(row.template_id), PersonId(row.person_id), PurposeId(row.purpose_id), row.pack)
+    return Stored(place, None if row.face_key is None else KeyId(row.face_key), row.sealed)

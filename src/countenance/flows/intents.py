@@ -1,0 +1,81 @@
+"""Durable intents: what is about to happen across two stores, written down before it does.
+
+A story that a crash interrupted is finished or undone from its intent, at the next opening, before anything
+else. An intent names keys by id and never holds one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from countenance.formats import canonical
+from countenance.quantities import KeyId, PersonId, PurposeId, random_id
+from countenance.storage import schema
+from countenance.storage.unit import Unit
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One story under way. `keys` are those it makes (enrol) or destroys (withdraw)."""
+
+    intent_id: str
+    story: str
+    step: int
+    person: PersonId
+    purpose: PurposeId
+    keys: tuple[KeyId, ...]
+    begun_at: int
+
+
+def begin(unit: Unit, story: str, person: PersonId, purpose: PurposeId, keys: list[KeyId]) -> Intent:
+    """Write an intent at step 1."""
+    intent = Intent(random_id(), story, 1, person, purpose, tuple(keys), unit.now)
+    unit.run(insert(schema.intent).values(
+        intent_id=intent.intent_id, story=story, step=1, person_id=person, purpose_id=purpose,
+        plan=canonical.encode(list(keys)), begun_at=unit.now))
+    return intent
+
+
+def at_step(unit: Unit, intent: Intent, step: int) -> None:
+    """Say how far an intent has come."""
+    unit.run(update(schema.intent).where(schema.intent.c.intent_id == intent.intent_id).values(step=step))
+
+
+def end(unit: Unit, intent: Intent) -> None:
+    """Remove an intent: its story is over."""
+    unit.run(delete(schema.intent).where(schema.intent.c.intent_id == intent.intent_id))
+
+
+def end_of(unit: Unit, person: PersonId, story: str) -> None:
+    """Remove a person's intent of one story."""
+    table = schema.intent
+    unit.run(delete(table).where(table.c.person_id == person, table.c.story == story))
+
+
+def pending(unit: Unit) -> list[Intent]:
+    """Return all intents, oldest first."""
+    rows = unit.run(select(schema.intent).order_by(schema.intent.c.begun_at)).all()
+    return [_intent(row) for row in rows]
+
+
+def undo_enrol(venue: Venue, intent: Intent) -> None:
+    """Undo an enrolment that did not go live: keys first, then every row it may have left."""
+    venue.keys.destroy(intent.keys)
+    with venue.store.write() as unit:
+        people = [intent.person]
+        for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
+            unit.run(delete(table).where(table.c.person_id.in_(people)))
+        unit.move_gallery(intent.purpose)
+        end(unit, intent)
+    venue.store.empty_wal()
+
+
+def _intent(row: Any) -> Intent:
+    return Intent(row.intent_id, row.story, row.step, PersonId(row.person_id), PurposeId(row.purpose_id),
+                  tuple(KeyId(k) for k in canonical.decode(row.plan, "intent")), row.begun_at)

@@ -1,0 +1,61 @@
+"""People in the store: a random id, a profile sealed under the person's own record key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from countenance.errors import Refused
+from countenance.formats import canonical
+from countenance.quantities import DAY, KeyId, PersonId
+from countenance.storage import schema
+from countenance.storage.unit import Unit
+from countenance.vault.keys.store import RECORD, KeyRef, KeyStore
+
+KEPT_DAYS = 400
+"""How long a person's record is kept after it was last needed; then the sweep erases it. Fewer is stricter."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the venue keeps about a person beside consents: their own booking number and language."""
+
+    reference: str
+    language: str
+
+
+def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, synthetic: bool = False) -> PersonId:
+    """Write a new person whose record key was made under the name `record`."""
+    sealed = keys.seal(record, "profile", canonical.encode([profile.reference, profile.language]))
+    unit.run(insert(schema.person).values(
+        person_id=record.person, record_key=record.key_id, sealed_profile=sealed, sealed_head=None,
+        household=None, guardian=None, synthetic=synthetic, delete_at=unit.now + KEPT_DAYS * DAY))
+    unit.outbox.begin_chain(record.person, record.key_id)
+    return record.person
+
+
+def row(unit: Unit, person: PersonId) -> Any:
+    """Return a person's row. Raises Refused(person-unknown)."""
+    found = unit.run(select(schema.person).where(schema.person.c.person_id == person)).one_or_none()
+    if found is None:
+        raise Refused("person-unknown", "There is no record of this person.")
+    return found
+
+
+def record_ref(person_row: Any) -> KeyRef:
+    """Return the name of a person's record key."""
+    return KeyRef(KeyId(person_row.record_key), RECORD, PersonId(person_row.person_id), "")
+
+
+def profile(unit: Unit, keys: KeyStore, person: PersonId) -> Profile:
+    """Open a person's profile. Raises Refused(person-unknown), StoreFault(key-destroyed)."""
+    found = row(unit, person)
+    return parse_profile(keys.open(record_ref(found), "profile", found.sealed_profile))
+
+
+def parse_profile(plain: bytes | bytearray) -> Profile:
+    """Read an opened profile."""
+    reference, language = canonical.decode(bytes(plain), "profile")
+    return Profile(reference, language)

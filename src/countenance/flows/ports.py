@@ -1,0 +1,39 @@
+"""What the stories need of the venue's own systems. Implementations are in `integrations/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a ticket says. `reference` is the venue's own booking number; nothing here concerns a face."""
+
+    reference: str
+    household: str
+    valid_until: date
+    language: str
+
+
+class Entitlement(Protocol):
+    """Is this ticket good today? Asked before any camera, on both lanes."""
+
+    def require_good(self, reference: str, on: date) -> Ticket:
+        """Return the ticket. Raises Refused(ticket-unknown, ticket-expired), StoreFault(entitlement-missing)."""
+
+    def version(self) -> str:
+        """Return a text that changes whenever an answer may have changed."""
+
+
+Camera = Callable[[], bytes]
+"""Takes one picture and returns its file bytes. Called once per story, after a permit was granted."""
+
+Door = Callable[[], None]
+"""Opens the gate. Called once, after the decision is durable."""
+
+
+def no_door() -> None:
+    """Stand in where there is no gate to open: the answer itself is the signal."""

@@ -1,0 +1,35 @@
+"""rotate: a new epoch, so that no older copy of the keys opens anything (docs/flows.md, rotate)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete
+
+from countenance.quantities import DAY
+from countenance.storage import schema
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+
+def rotate(venue: Venue, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
+    """Begin a new epoch and return its number. Safe to interrupt anywhere; the next opening finishes it.
+
+    (1) to (4) are the key store's own (vault/keys/store.py); (5) the date that was promised to people who
+    withdrew is met, and the log says which epoch began.
+    """
+    number = venue.keys.rotate(progress)                                    # (1) to (4)
+    with venue.store.write() as unit:                                       # (5)
+        unit.run(delete(schema.mark).where(schema.mark.c.name == "rotate_by"))
+        unit.tell("epoch", {"number": number})
+    return number
+
+
+def is_due(venue: Venue) -> bool:
+    """Say whether a rotation is due: by the age of the epoch, or promised to somebody who withdrew."""
+    _number, made_at = venue.keys.epoch
+    with venue.store.read() as unit:
+        promised = unit.mark("rotate_by")
+        return promised is not None or unit.now >= made_at + venue.settings.epoch_days * DAY

@@ -1,0 +1,81 @@
+"""sweep: retention that happens (docs/flows.md, sweep). Matching stops when it has not run for too long.
+
+(1) consents whose time is over are ended, and their keys destroyed, by the same steps as a withdrawal;
+(2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted; (4) a rotation
+that is due is done; (5) the mark that it ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+
+from countenance.consent.states import State
+from countenance.flows import rotate, withdraw
+from countenance.quantities import PersonId, PurposeId
+from countenance.storage import schema
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What the sweep did, or would do in a dry run."""
+
+    expired: int
+    people: int
+    rows: int
+    rotated: bool
+
+
+def sweep(venue: Venue, *, dry_run: bool = False,
+          progress: Callable[[int, int], None] = lambda _done, _all: None) -> Swept:
+    """Run the sweep. Safe to interrupt: what was begun is finished at the next opening. Raises StoreFault."""
+    expired, people = _due(venue)
+    rotation = rotate.is_due(venue)
+    if dry_run:
+        return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation)
+    total = len(expired) + len(people)
+    for done, (person, purpose) in enumerate(expired):                      # (1)
+        withdraw.withdraw(venue, person, purpose, State.EXPIRED)
+        progress(done + 1, total)
+    for done, person in enumerate(people):                                  # (2)
+        withdraw.erase(venue, person)
+        progress(len(expired) + done + 1, total)
+    rows = _old_rows(venue, count_only=False)                               # (3)
+    if rotation or rotate.is_due(venue):                                    # (4)
+        rotate.rotate(venue)
+        rotation = True
+    with venue.store.write() as unit:                                       # (5)
+        unit.set_mark("swept", unit.now)
+    venue.store.empty_wal()
+    return Swept(len(expired), len(people), rows, rotation)
+
+
+def _due(venue: Venue) -> tuple[list[tuple[PersonId, PurposeId]], list[PersonId]]:
+    consent, person = schema.consent, schema.person
+    with venue.store.read() as unit:
+        expired = unit.run(select(consent.c.person_id, consent.c.purpose_id).where(
+            consent.c.state == State.GIVEN.value, consent.c.expires_at <= unit.now)).all()
+        people = unit.run(select(person.c.person_id).where(person.c.delete_at <= unit.now)).scalars().all()
+    return [(PersonId(p), PurposeId(q)) for p, q in expired], [PersonId(p) for p in people]
+
+
+def _old_rows(venue: Venue, *, count_only: bool) -> int:
+    # Templates go with their consent above; what is past its date here opens nothing any more.
+    tables = (schema.issued_pass, schema.consent, schema.hourly_count)
+    total = 0
+    with venue.store.write() if not count_only else venue.store.read() as unit:
+        for table in tables:
+            old = table.c.delete_at <= unit.now
+            if table is schema.consent:
+                old &= table.c.state != State.GIVEN.value
+            if count_only:
+                total += len(unit.run(select(table.c.delete_at).where(old)).all())
+            else:
+                total += unit.run(delete(table).where(old)).rowcount
+    return total

@@ -1,0 +1,141 @@
+"""withdraw: the face is gone, the pass goes on (docs/flows.md, withdraw; DESIGN 1.2).
+
+(1) stop matching, and (2) log it, in one transaction with an intent; (3) destroy the key; (4) delete the
+ciphertext and log the erasure; (5) the receipt. After (1) the face is compared by nobody, whatever
+crashes; an interrupted withdrawal is rolled forward at the next opening. No reason, no fee, any channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from countenance.clock import utc_text
+from countenance.consent import consents, notices
+from countenance.consent.states import State
+from countenance.flows import intents, people, receipts
+from countenance.flows.intents import Intent
+from countenance.quantities import DAY, HOUR, Instant, KeyId, PersonId, PurposeId
+from countenance.storage import schema
+from countenance.storage.outbox import Entry
+from countenance.storage.unit import Unit
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+STOPPED, DESTROYED = 1, 2
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What the person is told. `final`: nothing compares this face any more, anywhere in this venue.
+
+    `copies_open_until` is the latest moment at which an older copy of the key store still opens; the next
+    rotation ends it, and no later than 24 hours from now.
+    """
+
+    person: PersonId
+    purpose: PurposeId
+    final: str
+    copies_open_until: Instant
+    receipt: str
+
+
+def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.WITHDRAWN) -> Withdrawn:
+    """Withdraw one consent, for good. Raises Refused(purpose-unknown, consent-missing), StoreFault.
+
+    `how` is EXPIRED when the sweep ends a consent whose time is over; the steps are the same.
+    """
+    with venue.store.write() as unit:                                       # (1) (2)
+        notices.purpose(unit, purpose)
+        intent = _stop(unit, person, purpose, how, _rotation_due(venue, unit))
+    return finish(venue, intent, how)
+
+
+def finish(venue: Venue, intent: Intent, how: State = State.WITHDRAWN) -> Withdrawn:
+    """Take a withdrawal from its intent to the end; also what recovery calls."""
+    if intent.step <= STOPPED:
+        venue.keys.destroy(intent.keys)                                     # (3)
+        with venue.store.write() as unit:
+            intents.at_step(unit, intent, DESTROYED)
+    with venue.store.write() as unit:                                       # (4)
+        entry = _forget(unit, intent)
+        due = unit.mark("rotate_by") or unit.now
+        now = unit.now
+    venue.store.empty_wal()
+    receipt = receipts.write(venue, "erasure", intent.person, now, entry, {    # (5)
+        "purpose": intent.purpose, "ended": how.value, "final": True,
+        "copies_open_until": utc_text(due)})
+    return Withdrawn(intent.person, intent.purpose, "final", due, receipt)
+
+
+def _stop(unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Instant) -> Intent:
+    consents.end(unit, consents.standing(unit, person, purpose), how)
+    keys = _keys_of(unit, person, purpose)
+    template = schema.template
+    unit.run(update(template).where(template.c.person_id == person, template.c.purpose_id == purpose)
+             .values(state="stopped"))
+    issued = schema.issued_pass
+    unit.run(update(issued).where(issued.c.person_id == person, issued.c.purpose_id == purpose)
+             .values(state="plain"))
+    standing = unit.mark("rotate_by")
+    unit.set_mark("rotate_by", due if standing is None else Instant(min(due, standing)))
+    return intents.begin(unit, "withdraw", person, purpose, keys)
+
+
+def _rotation_due(venue: Venue, unit: Unit) -> Instant:
+    _number, made_at = venue.keys.epoch
+    by_age = made_at + venue.settings.epoch_days * DAY
+    return Instant(max(unit.now, min(by_age, unit.now + venue.settings.rotate_within_hours * HOUR)))
+
+
+def _keys_of(unit: Unit, person: PersonId, purpose: PurposeId) -> list[KeyId]:
+    template, issued = schema.template, schema.issued_pass
+    found = unit.run(select(template.c.face_key).where(
+        template.c.person_id == person, template.c.purpose_id == purpose)).scalars().all()
+    found += unit.run(select(issued.c.pass_key).where(
+        issued.c.person_id == person, issued.c.purpose_id == purpose)).scalars().all()
+    return [KeyId(key) for key in found if key is not None]
+
+
+def _forget(unit: Unit, intent: Intent) -> Entry:
+    template, issued = schema.template, schema.issued_pass
+    mine = (template.c.person_id == intent.person, template.c.purpose_id == intent.purpose)
+    unit.run(delete(template).where(*mine))
+    unit.run(update(issued).where(issued.c.person_id == intent.person, issued.c.purpose_id == intent.purpose)
+             .values(pass_key=None))
+    unit.move_gallery(intent.purpose)
+    entry = unit.tell_of(intent.person, "template-erased", {"purpose": intent.purpose})
+    intents.end(unit, intent)
+    return entry
+
+
+def erase(venue: Venue, person: PersonId) -> list[Withdrawn]:
+    """Erase a person whole: withdraw everything, destroy the record key, delete every row.
+
+    What stays are leaves of the log that nobody can open or tie to anybody; the receipts that the person has
+    are then the only proof. Raises Refused(person-unknown), StoreFault.
+    """
+    with venue.store.read() as unit:
+        record = people.record_ref(people.row(unit, person))
+        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
+    withdrawn = [withdraw(venue, person, purpose) for purpose in standing]
+    with venue.store.write() as unit:
+        intents.begin(unit, "erase", person, PurposeId(""), [record.key_id])
+    finish_erase(venue, person, record.key_id)
+    return withdrawn
+
+
+def finish_erase(venue: Venue, person: PersonId, record: KeyId) -> None:
+    """Destroy the record key and delete the rows of a person who asked for it; also what recovery calls."""
+    venue.keys.destroy([record])
+    with venue.store.write() as unit:
+        due = _rotation_due(venue, unit)
+        unit.set_mark("rotate_by", Instant(min(due, unit.mark("rotate_by") or due)))
+        for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
+            unit.run(delete(table).where(table.c.person_id == person))
+        intents.end_of(unit, person, "erase")
+        unit.tell("person-erased", {})
+    venue.store.empty_wal()

@@ -1,0 +1,50 @@
+"""Deterministic CBOR, strict both ways: one value has one encoding, and only that is read.
+
+cbor2 alone reads duplicate keys, long integers, unsorted maps and trailing bytes; so what was read is
+written again and must give the same bytes. Map keys sort length-first (RFC 7049 3.9), as cbor2 writes.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import cbor2
+
+from countenance.errors import BadInput
+
+LARGEST = 1 << 20
+"""Bytes. Nothing this program writes in CBOR comes near."""
+
+_PLAIN = (str, bytes, int, type(None))
+
+
+def encode(value: Any) -> bytes:
+    """Return the one encoding of `value`: str, bytes, int, bool, None, lists, maps, tags of those."""
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes, what: str) -> Any:
+    """Read bytes that `encode` wrote. Raises BadInput(`what`-malformed) for anything else."""
+    malformed = BadInput(f"{what}-malformed", f"These bytes are not a {what}.")
+    if len(data) > LARGEST:
+        raise malformed
+    try:
+        stream = BytesIO(data)
+        value = cbor2.load(stream)
+        same = stream.read(1) == b"" and cbor2.dumps(value, canonical=True) == data
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
+        raise malformed from None
+    if not same or not _plain(value):
+        raise malformed
+    return value
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, cbor2.CBORTag):
+        return _plain(value.value)
+    if isinstance(value, dict):
+        return all(_plain(k) and _plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_plain(item) for item in value)
+    return isinstance(value, _PLAIN)

@@ -1,0 +1,93 @@
+"""Comparison, at the door COMPARE. What comes out is a candidate or nothing; never a score to the outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from countenance.errors import Refused
+from countenance.features import Probe, Reference, Vector
+from countenance.matching import score
+from countenance.matching.score import Threshold
+from countenance.permits import Door, Permit, PermitBook, Scope
+from countenance.quantities import Distance
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The closest row of a gallery. `row` means something to the gallery only."""
+
+    row: int
+    distance: Distance
+
+
+class Index(Protocol):
+    """Exact nearest-neighbour search over one gallery. Never approximate: a miss would be a false non-match."""
+
+    @property
+    def generation(self) -> int:
+        """Return which state of the gallery's consents this index holds."""
+
+    @property
+    def pack(self) -> str:
+        """Return the identity of the model pack of its templates."""
+
+    def nearest(self, vector: Vector) -> Nearest | None:
+        """Return the closest row by Euclidean distance, or None from an empty index."""
+
+
+class Matched:
+    """Base of the two outcomes of a comparison; which one is told by its class, not by a bool."""
+
+
+@dataclass(frozen=True)
+class Match(Matched):
+    """Within the threshold. `row` is the gallery's row, 0 in a 1:1 comparison."""
+
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class NonMatch(Matched):
+    """Not within the threshold. Says nothing about whom the probe resembled."""
+
+
+class Matcher:
+    """Compares under a permit."""
+
+    def __init__(self, book: PermitBook) -> None:
+        self._book = book
+
+    def verify(
+        self, permit: Permit, scope: Scope, probe: Probe, reference: Reference, threshold: Threshold
+    ) -> Matched:
+        """Compare one probe with one reference (1:1). Spends COMPARE. Raises Refused."""
+        self._book.spend(permit, Door.COMPARE, scope)
+        _made_under(permit, probe, reference)
+        _one_pack(probe.pack, reference.pack, threshold.pack)
+        within = score.distance(probe.vector, reference.vector) <= threshold.distance
+        return Match() if within else NonMatch()
+
+    def search(
+        self, permit: Permit, scope: Scope, probe: Probe, index: Index, threshold: Threshold
+    ) -> Matched:
+        """Find one probe in one gallery (1:N), exactly. Spends COMPARE. Raises Refused."""
+        self._book.spend(permit, Door.COMPARE, scope)
+        _made_under(permit, probe)
+        _one_pack(probe.pack, index.pack, threshold.pack)
+        if not scope.subject.endswith(f":{index.generation}"):
+            raise Refused("gallery-stale", "The gallery has changed since this permit was given.")
+        found = index.nearest(probe.vector)
+        if found is None or not found.distance <= threshold.distance:
+            return NonMatch()
+        return Match(found.row)
+
+
+def _made_under(permit: Permit, *features: Probe | Reference) -> None:
+    if any(feature.permit is not permit for feature in features):
+        raise Refused("permit-scope", "This face was captured or opened under another permit.")
+
+
+def _one_pack(*packs: str) -> None:
+    if len(set(packs)) != 1:
+        raise Refused("pack-other", "These were measured by different models.")

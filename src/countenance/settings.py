@@ -1,0 +1,102 @@
+"""What a venue has settled: `venue.toml` in its data folder, read once, strict both ways.
+
+Regimes and scenarios are data files of the program (`countenance/controls/`), chosen at `init`. An unknown
+key is an error, because a misspelled one would be a rule that nobody follows.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from countenance.errors import BadInput, StoreFault
+from countenance.quantities import VenueId
+
+FILE = "venue.toml"
+FORMAT = 1
+
+# section -> key -> type; this table is what docs/operating/settings.md is checked against
+SHAPE: dict[str, dict[str, type]] = {
+    "": {"format": int},
+    "venue": {"id": str, "name": str, "contact": str, "regime": str, "scenario": str},
+    "gate": {"smallest_face_px": int, "sweep_late_after_hours": int, "threshold": str},
+    "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int},
+    "entitlement": {"csv": str},
+    "models": {"pack": str},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One venue's settings. Hours and days are whole numbers; shorter is stricter."""
+
+    venue: VenueId
+    name: str
+    contact: str
+    regime: str
+    scenario: str
+    smallest_face_px: int
+    sweep_late_after_hours: int
+    threshold: str
+    root: str
+    epoch_days: int
+    rotate_within_hours: int
+    entitlement_csv: str
+    pack: str
+
+
+def load(folder: Path) -> Settings:
+    """Read the settings of a data folder. Raises StoreFault: store-absent, store-incomplete, settings-*."""
+    path = folder / FILE
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise StoreFault("store-absent", "There is no venue here; `countenance init DIR` makes one.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StoreFault("store-incomplete", "This data folder was never set up to the end.") from None
+    except (OSError, UnicodeDecodeError):
+        raise StoreFault("settings-unreadable", "The settings (venue.toml) cannot be read.") from None
+    return _parse(text)
+
+
+def _parse(text: str) -> Settings:
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise StoreFault("settings-malformed", "The settings (venue.toml) are not valid TOML.") from None
+    if value.get("format", FORMAT) != FORMAT:
+        raise StoreFault("store-newer", "The settings were written by a newer Countenance.")
+    flat = _flat(value)
+    return Settings(
+        VenueId(flat["venue.id"]), flat["venue.name"], flat["venue.contact"], flat["venue.regime"],
+        flat["venue.scenario"], flat["gate.smallest_face_px"], flat["gate.sweep_late_after_hours"],
+        flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
+        flat["keys.rotate_within_hours"], flat["entitlement.csv"], flat["models.pack"],
+    )
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for section, keys in SHAPE.items():
+        part = {k: v for k, v in value.items() if not isinstance(v, dict)} if not section else value.get(section)
+        if not isinstance(part, dict) or set(part) != set(keys):
+            raise StoreFault("settings-keys", f"In venue.toml, [{section or 'top'}] has a wrong or missing key.")
+        for key, kind in keys.items():
+            if type(part[key]) is not kind or (kind is int and part[key] < 1):
+                raise StoreFault("settings-value", f"In venue.toml, {section}.{key} has a wrong value.")
+            flat[f"{section}.{key}"] = part[key]
+    if set(value) - {s for s in SHAPE if s} - set(SHAPE[""]):
+        raise StoreFault("settings-keys", "venue.toml has a section that this program does not know.")
+    return flat
+
+
+def preset(kind: str, name: str) -> dict[str, Any]:
+    """Return a preset of the program: kind "scenarios" or "regimes". Raises BadInput(`kind`-unknown)."""
+    folder = files("countenance.controls") / kind
+    known = sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+    if name not in known:
+        raise BadInput(f"{kind.rstrip('s')}-unknown", f"The {kind} at hand are: {', '.join(known)}.")
+    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,82 @@
+"""Opens the SQLite files with the settings that make deletion real.
+
+`secure_delete=ON` (FAST leaves copies), WAL, full sync; and `emptied` truncates the write-ahead log, in
+which a deleted row otherwise lives on. Facts and trials: sqlite.org/pragma.html, docs/operating/erasure.md.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+from countenance.errors import StoreFault
+from countenance.storage.faults import told_plainly
+
+BUSY_MILLISECONDS = 5_000
+_PRAGMAS = (
+    "journal_mode=WAL", "secure_delete=ON", "synchronous=FULL", "temp_store=MEMORY",
+    f"busy_timeout={BUSY_MILLISECONDS}", "foreign_keys=ON", "trusted_schema=OFF", "mmap_size=0",
+)
+
+
+def _settle(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    if connection.execute("PRAGMA secure_delete").fetchone() != (1,):
+        raise StoreFault("store-erasure", "This build of SQLite cannot overwrite what is deleted.")
+
+
+def _begin(connection: Connection) -> None:
+    how = connection.get_execution_options().get("countenance_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def open_engine(path: Path, *, create: bool = False) -> Engine:
+    """Return an engine on one SQLite file. Raises StoreFault(store-missing) unless `create`."""
+    if not create and not path.is_file():
+        raise StoreFault("store-missing", f"The file {path.name} of the data folder is missing.")
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=8)
+    event.listen(engine, "connect", _settle)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection inside BEGIN IMMEDIATE; commits at the end, durable on return.
+
+    Raises StoreFault; then nothing of it took effect, or (a crash between commit and answer) all of it.
+    """
+    with told_plainly(), engine.connect().execution_options(countenance_begin="IMMEDIATE") as connection:
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection inside a read transaction: one consistent moment."""
+    with told_plainly(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def empty_wal(engine: Engine) -> None:
+    """Move everything out of the write-ahead log and cut it to nothing.
+
+    Only after this a deleted row is in no file. Raises StoreFault(store-busy) while a reader holds an
+    older moment: then nothing may be called erased yet.
+    """
+    for _attempt in range(2):  # each waits BUSY_MILLISECONDS for readers to end
+        with told_plainly(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            busy, _log, _moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if not busy:
+            return
+    raise StoreFault("store-busy", "A reader holds an old copy; the erasure is not complete yet.")

@@ -1,0 +1,152 @@
+"""Events, written in the transaction of the change that they tell of (DESIGN 4).
+
+An event about nobody is in the clear. An event about a person is sealed under that person's record key and
+its row names nobody; what stands in the clear is its leaf, SHA-256(nonce ‖ record), which says nothing
+without the nonce. Each record carries its number in the person's chain and the leaf before it, so that
+a person can see that nothing of theirs was left out. The head of the chain is sealed in the person's row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from countenance.errors import StoreFault
+from countenance.formats import canonical
+from countenance.quantities import Instant, KeyId, PersonId
+from countenance.storage import schema
+
+NONCE_BYTES = 32
+
+
+class Sealer(Protocol):
+    """What the outbox needs of the vault."""
+
+    def seal_record(self, key: KeyId, person: PersonId, label: str, plain: bytes) -> bytes:
+        """Seal `plain` under a person's record key."""
+
+    def open_record(self, key: KeyId, person: PersonId, label: str, sealed: bytes) -> bytes:
+        """Open it again. Raises StoreFault(key-destroyed, sealed-altered)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event of a person, as they may take it home."""
+
+    leaf: bytes
+    nonce: bytes
+    record: bytes
+
+
+@dataclass
+class _Head:
+    key: KeyId
+    number: int
+    leaf: bytes
+    row: int
+    moved: bool = False
+
+
+class Outbox:
+    """The events of one unit of work. `flush` writes them; nothing is written before."""
+
+    def __init__(self, connection: Connection, sealer: Sealer, now: Instant) -> None:
+        self._connection = connection
+        self._sealer = sealer
+        self._now = now
+        self._rows: list[dict[str, Any]] = []
+        self._heads: dict[PersonId, _Head] = {}
+        self._next_row: int | None = None
+
+    def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """Record an event about no person, in the clear."""
+        clear = canonical.encode({"type": kind, "at": self._now, "body": body})
+        self._add(hashlib.sha256(clear).digest(), clear=clear)
+
+    def tell_of(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
+        """Record an event about a person, sealed; it becomes the head of their chain."""
+        head = self._head(person)
+        record = canonical.encode({
+            "type": kind, "at": self._now, "number": head.number + 1, "before": head.leaf,
+            "row_before": head.row, "body": body,
+        })
+        nonce = os.urandom(NONCE_BYTES)
+        leaf = hashlib.sha256(nonce + record).digest()
+        sealed = self._sealer.seal_record(head.key, person, "event", nonce + record)
+        row = self._add(leaf, sealed=sealed)
+        self._heads[person] = _Head(head.key, head.number + 1, leaf, row, moved=True)
+        return Entry(leaf, nonce, record)
+
+    def begin_chain(self, person: PersonId, key: KeyId) -> None:
+        """Take note of a person whose row was written in this very unit of work."""
+        self._heads[person] = _Head(key, 0, b"", 0)
+
+    def forget_chain(self, person: PersonId) -> None:
+        """Leave a person's row alone at `flush`: it is deleted in this unit of work."""
+        self._heads.pop(person, None)
+
+    def flush(self) -> None:
+        """Write events and heads; called once, as the last thing before the commit."""
+        if self._rows:
+            self._connection.execute(insert(schema.event), self._rows)
+        moved = [
+            {"p": person, "sealed_head": self._sealed_head(person, head)}
+            for person, head in self._heads.items() if head.moved
+        ]
+        if moved:
+            where = schema.person.c.person_id == bindparam("p")
+            self._connection.execute(update(schema.person).where(where), moved)
+
+    def chain(self, person: PersonId) -> list[Entry]:
+        """Return all events of a person, newest first. Raises StoreFault(chain-broken) where one is missing."""
+        head = self._head(person)
+        entries: list[Entry] = []
+        row, leaf = head.row, head.leaf
+        while row:
+            found = self._connection.execute(
+                select(schema.event.c.leaf, schema.event.c.sealed).where(schema.event.c.event_id == row)
+            ).one_or_none()
+            if found is None or found.leaf != leaf:
+                raise StoreFault("chain-broken", "An event of this person's history is missing.")
+            opened = self._sealer.open_record(head.key, person, "event", found.sealed)
+            entry = Entry(leaf, opened[:NONCE_BYTES], opened[NONCE_BYTES:])
+            entries.append(entry)
+            record = canonical.decode(entry.record, "event")
+            row, leaf = record["row_before"], record["before"]
+        return entries
+
+    def _add(self, leaf: bytes, clear: bytes | None = None, sealed: bytes | None = None) -> int:
+        if self._next_row is None:  # BEGIN IMMEDIATE: nobody else adds rows meanwhile
+            newest = self._connection.execute(select(func.max(schema.event.c.event_id))).scalar_one()
+            self._next_row = (newest or 0) + 1
+        row = self._next_row
+        self._next_row += 1
+        self._rows.append({"event_id": row, "leaf": leaf, "clear": clear, "sealed": sealed, "published": False})
+        return row
+
+    def _head(self, person: PersonId) -> _Head:
+        if person not in self._heads:
+            found = self._connection.execute(
+                select(schema.person.c.record_key, schema.person.c.sealed_head)
+                .where(schema.person.c.person_id == person)
+            ).one_or_none()
+            if found is None:
+                raise StoreFault("person-unknown", "There is no record of this person.")
+            key = KeyId(found.record_key)
+            self._heads[person] = self._opened_head(person, key, found.sealed_head)
+        return self._heads[person]
+
+    def _opened_head(self, person: PersonId, key: KeyId, sealed: bytes | None) -> _Head:
+        if sealed is None:
+            return _Head(key, 0, b"", 0)
+        opened = self._sealer.open_record(key, person, "head", sealed)
+        number, leaf, row = canonical.decode(opened, "event")
+        return _Head(key, number, leaf, row)
+
+    def _sealed_head(self, person: PersonId, head: _Head) -> bytes:
+        plain = canonical.encode([head.number, head.leaf, head.row])
+        return self._sealer.seal_record(head.key, person, "head", plain)

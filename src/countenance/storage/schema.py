@@ -1,0 +1,151 @@
+"""The tables of `countenance.db`. What holds a face, a name or a person's history is ciphertext here.
+
+`event` has no person column on purpose: a sealed row can be tied to nobody without that person's
+record key (DESIGN 4). The chain of one person's events hangs on `person.sealed_head`.
+Times are `Instant`s (seconds, UTC). `delete_at` is when the sweep removes the row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+HEAD = "0001"
+"""The newest migration of this store; a folder that names a later one is of a newer program."""
+
+metadata = MetaData()
+
+
+def _id(name: str) -> Column[str]:
+    return Column(name, String(64), primary_key=True)
+
+
+zone = Table(
+    "zone", metadata, _id("zone_id"),
+    Column("kind", String(32), nullable=False),
+    Column("name", String(200), nullable=False),
+)
+
+purpose = Table(
+    "purpose", metadata, _id("purpose_id"),
+    Column("zone_id", ForeignKey("zone.zone_id"), nullable=False),
+    Column("comparison", String(8), nullable=False),   # verify | search
+    Column("custody", String(16), nullable=False),     # holder_keyed | venue_keyed
+    Column("valid_days", Integer, nullable=False),
+    Column("gallery_cap", Integer, nullable=False),    # 0 where nothing is searched
+    CheckConstraint("comparison IN ('verify', 'search')"),
+)
+
+notice = Table(
+    "notice", metadata,
+    Column("notice_hash", String(64), primary_key=True),
+    Column("purpose_id", ForeignKey("purpose.purpose_id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("canonical", LargeBinary, nullable=False),  # docs/formats/notice.md; hashed as it stands
+    Column("published_at", Integer, nullable=False),
+    Index("notice_in_force", "purpose_id", "version", unique=True),
+)
+
+person = Table(
+    "person", metadata, _id("person_id"),
+    Column("record_key", String(32), nullable=False),
+    Column("sealed_profile", LargeBinary, nullable=False),
+    Column("sealed_head", LargeBinary, nullable=True),
+    Column("household", String(64), nullable=True),
+    Column("guardian", ForeignKey("person.person_id"), nullable=True),
+    Column("synthetic", Boolean, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+)
+
+consent = Table(
+    "consent", metadata, _id("consent_id"),
+    Column("person_id", ForeignKey("person.person_id"), nullable=False),
+    Column("purpose_id", ForeignKey("purpose.purpose_id"), nullable=False),
+    Column("notice_hash", ForeignKey("notice.notice_hash"), nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("act", String(16), nullable=False),         # whose act it was: docs/flows.md, enrol (2)
+    Column("state", String(12), nullable=False),       # consent/states.py
+    Column("given_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    Index("consent_of", "person_id", "purpose_id"),
+    Index("consent_live", "purpose_id", "state", "expires_at"),
+)
+
+template = Table(
+    "template", metadata, _id("template_id"),
+    Column("person_id", ForeignKey("person.person_id"), nullable=False),
+    Column("purpose_id", ForeignKey("purpose.purpose_id"), nullable=False),
+    Column("consent_id", ForeignKey("consent.consent_id"), nullable=False),
+    Column("custody", String(16), nullable=False),
+    Column("pack", String(80), nullable=False),
+    Column("face_key", String(32), nullable=True),     # NULL: the key is in the person's pass only
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", String(8), nullable=False),        # pending | live | stopped
+    Column("delete_at", Integer, nullable=False),
+    Index("template_of", "purpose_id", "state"),
+    Index("template_person", "person_id", "purpose_id"),
+)
+
+issued_pass = Table(
+    "issued_pass", metadata, _id("pass_id"),
+    Column("person_id", ForeignKey("person.person_id"), nullable=False),
+    Column("purpose_id", String(64), nullable=True),
+    Column("face_id_hash", LargeBinary, nullable=True),
+    Column("pass_key", String(32), nullable=True),     # opens the secret inside the pass
+    Column("sha256", LargeBinary, nullable=False),     # of the issued bytes
+    Column("state", String(8), nullable=False),        # pending | live | void
+    Column("delete_at", Integer, nullable=False),
+    Index("pass_person", "person_id"),
+)
+
+event = Table(
+    "event", metadata,
+    Column("event_id", Integer, primary_key=True, autoincrement=True),
+    Column("leaf", LargeBinary, nullable=False),       # SHA-256, 32 bytes
+    Column("clear", LargeBinary, nullable=True),
+    Column("sealed", LargeBinary, nullable=True),
+    Column("published", Boolean, nullable=False),
+    CheckConstraint("(clear IS NULL) <> (sealed IS NULL)"),
+)
+
+intent = Table(
+    "intent", metadata, _id("intent_id"),
+    Column("story", String(16), nullable=False),       # enrol | withdraw
+    Column("step", Integer, nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("purpose_id", String(64), nullable=False),
+    Column("plan", LargeBinary, nullable=False),       # canonical CBOR; names of keys, never keys
+    Column("begun_at", Integer, nullable=False),
+)
+
+gallery = Table(
+    "gallery", metadata,
+    Column("purpose_id", ForeignKey("purpose.purpose_id"), primary_key=True),
+    Column("generation", Integer, nullable=False),     # moves with every change of a consent or template
+)
+
+hourly_count = Table(
+    "hourly_count", metadata,
+    Column("hour", Integer, primary_key=True),
+    Column("lane", String(8), primary_key=True),
+    Column("outcome", String(8), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+)
+
+mark = Table(
+    "mark", metadata,
+    Column("name", String(16), primary_key=True),      # time | swept | erased
+    Column("at", Integer, nullable=False),
+)

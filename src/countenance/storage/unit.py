@@ -1,0 +1,115 @@
+"""The unit of work: a change and its events commit together, or neither does.
+
+Time. `now` never goes back: a mark in the store keeps the latest time ever seen, and what has expired
+stays expired when somebody sets the clock back. The face lane then closes (`require_forward`) until the
+clock has caught up; withdrawing, sweeping and the lane without faces go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.sqlite import insert
+
+from countenance.clock import Clock
+from countenance.errors import StoreFault
+from countenance.quantities import Instant, PersonId, PurposeId
+from countenance.storage import engine as engines
+from countenance.storage import schema
+from countenance.storage.outbox import Entry, Outbox, Sealer
+
+CLOCK_SLACK_SECONDS = 5
+"""How far a clock may be set back unnoticed (time servers do a little). Smaller is stricter."""
+
+
+class Unit:
+    """What a story does within one transaction. Made by `Store.write` and `Store.read` only."""
+
+    def __init__(self, connection: Connection, outbox: Outbox, now: Instant) -> None:
+        self.connection = connection
+        self.now = now
+        self._outbox = outbox
+
+    def run(self, statement: Any, values: Any = None) -> Any:
+        """Execute one SQLAlchemy Core statement."""
+        return self.connection.execute(statement, values)
+
+    def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """Record an event about no person (storage/outbox.py)."""
+        self._outbox.tell(kind, body)
+
+    def tell_of(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
+        """Record a sealed event about a person (storage/outbox.py)."""
+        return self._outbox.tell_of(person, kind, body)
+
+    @property
+    def outbox(self) -> Outbox:
+        """The events of this unit."""
+        return self._outbox
+
+    def set_mark(self, name: str, at: Instant) -> None:
+        """Keep a moment under a name."""
+        row = insert(schema.mark).values(name=name, at=at)
+        self.run(row.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+
+    def mark(self, name: str) -> Instant | None:
+        """Return a kept moment, or None where there is none yet."""
+        at = self.run(select(schema.mark.c.at).where(schema.mark.c.name == name)).scalar_one_or_none()
+        return None if at is None else Instant(at)
+
+    def move_gallery(self, purpose: PurposeId) -> None:
+        """Say that the set of people who may be searched has changed; copies in memory are then stale."""
+        generation = schema.gallery.c.generation
+        row = insert(schema.gallery).values(purpose_id=purpose, generation=1)
+        self.run(row.on_conflict_do_update(index_elements=["purpose_id"], set_={"generation": generation + 1}))
+
+
+class Store:
+    """The data store of one venue. Several threads may use it; each unit has its own connection."""
+
+    def __init__(self, engine: Engine, clock: Clock, sealer: Sealer) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._sealer = sealer
+
+    @contextmanager
+    def write(self) -> Iterator[Unit]:
+        """Begin a unit that may change things; commits at the end, durable on return. Raises StoreFault."""
+        with engines.writing(self.engine) as connection:
+            unit = self._unit(connection)
+            unit.set_mark("time", unit.now)
+            yield unit
+            unit.outbox.flush()
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """Begin a unit that sees one consistent moment and changes nothing."""
+        with engines.reading(self.engine) as connection:
+            yield self._unit(connection)
+
+    def require_forward(self) -> None:
+        """Raise StoreFault(clock-set-back) while the clock shows a time before one already seen."""
+        with engines.reading(self.engine) as connection:
+            seen = self._seen(connection)
+        if self._clock.now() < seen - CLOCK_SLACK_SECONDS:
+            raise StoreFault("clock-set-back", "The clock was set back; faces wait until it has caught up.")
+
+    def empty_wal(self) -> None:
+        """Leave nothing deleted in the write-ahead log (storage/engine.py)."""
+        engines.empty_wal(self.engine)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.engine.dispose()
+
+    def _unit(self, connection: Connection) -> Unit:
+        now = Instant(max(self._clock.now(), self._seen(connection)))
+        return Unit(connection, Outbox(connection, self._sealer, now), now)
+
+    @staticmethod
+    def _seen(connection: Connection) -> Instant:
+        at = connection.execute(select(schema.mark.c.at).where(schema.mark.c.name == "time"))
+        return Instant(at.scalar_one_or_none() or 0)

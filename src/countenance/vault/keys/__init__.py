@@ -1,0 +1,1 @@
+"""Keys. This package is the only one that touches key bytes."""

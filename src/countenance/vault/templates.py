@@ -1,0 +1,102 @@
+"""Templates: sealed under one person's key for one purpose, and opened with a permit only.
+
+A template is the reference's vector as little-endian float32. Its additional data name the owner, the
+purpose, the template, the model pack and the schema, so that a row put in another's place does not open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from countenance.errors import Refused, StoreFault
+from countenance.features import Probe, Reference, Vector
+from countenance.permits import Door, Permit, PermitBook, Scope
+from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
+from countenance.vault.keys.holder import HolderKey
+from countenance.vault.keys.store import FACE, KeyRef, KeyStore
+
+SCHEMA = 1
+_STORED = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a template belongs. All of it is bound into the ciphertext."""
+
+    template_id: TemplateId
+    person: PersonId
+    purpose: PurposeId
+    pack: str
+
+    def label(self) -> str:
+        """Return the part of the binding that is not the owner's."""
+        return f"template/{SCHEMA}/{self.template_id}/{self.pack}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A template as the store has it. `face_key` is None where only the holder has the key."""
+
+    place: Place
+    face_key: KeyId | None
+    sealed: bytes
+
+
+class TemplateVault:
+    """Seals and opens templates, at the doors SEAL and OPEN."""
+
+    def __init__(self, keys: KeyStore, book: PermitBook) -> None:
+        self._keys = keys
+        self._book = book
+
+    def seal(self, permit: Permit, scope: Scope, probe: Probe, place: Place, key: KeyRef | HolderKey) -> bytes:
+        """Return the enrolled probe as ciphertext. Spends SEAL. Raises Refused."""
+        self._book.spend(permit, Door.SEAL, scope)
+        _of_this_permit(permit, probe)
+        if probe.pack != place.pack:
+            raise Refused("pack-other", "This face was measured by another model than its record names.")
+        plain = probe.vector.astype(_STORED).tobytes()
+        if isinstance(key, HolderKey):
+            return key.seal(place.label(), place.person, place.purpose, plain)
+        return self._keys.seal(key, place.label(), plain)
+
+    def open(self, permit: Permit, scope: Scope, stored: Stored, holder: HolderKey | None = None) -> Reference:
+        """Return one person's reference. Spends OPEN. Raises Refused, StoreFault (key-destroyed, ...)."""
+        self._book.spend(permit, Door.OPEN, scope)
+        place = stored.place
+        if stored.face_key is not None:
+            plain = self._keys.open(_face_ref(stored), place.label(), stored.sealed)
+        elif holder is not None:
+            plain = holder.open(place.label(), place.person, place.purpose, stored.sealed)
+        else:
+            raise Refused("holder-key-missing", "Only the person's pass holds the key to this face.")
+        return Reference(_vector(plain), place.pack, permit)
+
+    def open_gallery(self, permit: Permit, scope: Scope, stored: Sequence[Stored]) -> Iterator[Vector]:
+        """Give the vectors of a gallery, in order, for re-sealing in memory. Spends OPEN, for all of them."""
+        self._book.spend(permit, Door.OPEN, scope)
+        items = [(_face_ref(one), one.place.label(), one.sealed) for one in stored]
+        for plain in self._keys.open_many(items):
+            yield _vector(plain)
+
+
+def _face_ref(stored: Stored) -> KeyRef:
+    if stored.face_key is None:
+        raise Refused("holder-key-missing", "Only the person's pass holds the key to this face.")
+    return KeyRef(stored.face_key, FACE, stored.place.person, stored.place.purpose)
+
+
+def _of_this_permit(permit: Permit, probe: Probe) -> None:
+    if probe.permit is not permit:
+        raise Refused("permit-scope", "This face was captured under another permit.")
+
+
+def _vector(plain: bytearray) -> Vector:
+    if len(plain) % _STORED.itemsize:
+        raise StoreFault("sealed-altered", "A stored template has the wrong length.")
+    vector = np.frombuffer(plain, dtype=_STORED).astype(np.float32)
+    plain[:] = bytes(len(plain))
+    return vector
