@@ -83,11 +83,12 @@ def test_detections_on_lfw_are_dlibs(pack: FacePack, their_detector: Any) -> Non
     paths = lfw(20)
     hits = 0
     for path in paths:
-        picture = frame(path)
-        ours = pack.detect(picture, 80)
-        assert_same_detections(ours, their_detector(picture.pixels, 0), path.name)
+        # Their faces are about 60 pixels wide: twice the size, both see the same pixels.
+        doubled = Frame(cv2.resize(frame(path).pixels, None, fx=2, fy=2).astype(np.uint8))
+        ours = pack.detect(doubled, 80)
+        assert_same_detections(ours, their_detector(doubled.pixels, 0), path.name)
         hits += len(ours)
-    assert hits >= 0.8 * len(paths)
+    assert hits >= 0.95 * len(paths)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +101,7 @@ def faces(pack: FacePack) -> list[tuple[Frame, Detection]]:
         found += [(picture, face) for face in pack.detect(picture, smallest)]
     for path in lfw(60)[:60]:
         picture = frame(path)
-        found += [(picture, face) for face in pack.detect(picture, 80)]
+        found += [(picture, face) for face in pack.detect(picture, 40)]
     assert len(found) >= 120
     return found
 
@@ -167,14 +168,12 @@ def test_embeddings_of_every_scenes_faces_are_dlibs(
 
 
 def test_embeddings_on_lfw_are_dlibs(pack: FacePack, their_embedder: Any) -> None:
-    paths = lfw(300)
+    paths = lfw(200)
     chips = []
     for path in paths:
         picture = frame(path)
-        found = pack.detect(picture, 80)
-        # A face that is not found still makes a chip: what matters here is that the numbers agree.
-        middle = cv2.resize(picture.pixels[50:200, 50:200], (150, 150)).astype(np.uint8)
-        chips.append(pack.align(picture, found[0]) if found else middle)
+        chips += [pack.align(picture, face) for face in pack.detect(picture, 40)]
+    assert len(chips) >= 0.97 * len(paths)
     assert_same_embeddings(pack, their_embedder, chips)
 
 

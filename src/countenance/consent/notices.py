@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import func, insert, select
 
@@ -34,9 +34,12 @@ def _purpose(row: Any) -> Purpose:
 
 def purpose(unit: Unit, purpose_id: PurposeId) -> Purpose:
     """Return a purpose. Raises Refused(purpose-unknown)."""
+    if f"purpose/{purpose_id}" in unit.memo:
+        return cast("Purpose", unit.memo[f"purpose/{purpose_id}"])
     row = unit.run(select(schema.purpose).where(schema.purpose.c.purpose_id == purpose_id)).one_or_none()
     if row is None:
         raise Refused("purpose-unknown", "This venue has no such purpose.")
+    unit.memo[f"purpose/{purpose_id}"] = _purpose(row)
     return _purpose(row)
 
 
@@ -47,12 +50,15 @@ def purposes(unit: Unit) -> list[Purpose]:
 
 def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
     """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
+    if f"notice/{purpose_id}" in unit.memo:
+        return cast("Notice", unit.memo[f"notice/{purpose_id}"])
     table = schema.notice
     row = unit.run(
         select(table.c.canonical).where(table.c.purpose_id == purpose_id).order_by(table.c.version.desc()).limit(1)
     ).one_or_none()
     if row is None:
         raise Refused("notice-missing", "There is no notice for this purpose, so nobody can agree to it.")
+    unit.memo[f"notice/{purpose_id}"] = form.parse(row.canonical)
     return form.parse(row.canonical)
 
 
@@ -80,6 +86,7 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
     unit.run(insert(table).values(
         notice_hash=notice.hash, purpose_id=purpose_id, version=notice.version,
         canonical=notice.canonical(), published_at=unit.now))
+    unit.memo[f"notice/{purpose_id}"] = notice
     unit.move_gallery(purpose_id)
     unit.tell("notice", {"purpose": purpose_id, "version": notice.version, "hash": notice.hash})
     return notice

@@ -86,8 +86,7 @@ class Galleries:
                 .select_from(joined)
                 .where(table.c.purpose_id == purpose, table.c.pack == self._venue.pack.identity)
             ).all()
-        wanted = set(members.templates)
-        return [row for row in found if row.template_id in wanted]
+        return [row for row in found if row.template_id in members.templates]
 
     def _entitled(self, rows: list[Any]) -> list[Any]:
         with self._venue.store.read() as unit:

@@ -76,6 +76,13 @@ def undo_enrol(venue: Venue, intent: Intent) -> None:
     venue.store.empty_wal()
 
 
+def undo_pad(venue: Venue, intent: Intent) -> None:
+    """Undo a batch of made-up people: its rows were one transaction, so only keys can be left."""
+    venue.keys.destroy(intent.keys)
+    with venue.store.write() as unit:
+        end(unit, intent)
+
+
 def _intent(row: Any) -> Intent:
     return Intent(row.intent_id, row.story, row.step, PersonId(row.person_id), PurposeId(row.purpose_id),
                   tuple(KeyId(k) for k in canonical.decode(row.plan, "intent")), row.begun_at)

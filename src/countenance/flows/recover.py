@@ -19,6 +19,8 @@ def recover(venue: Venue) -> None:
     for intent in pending:
         if intent.story == "enrol":
             intents.undo_enrol(venue, intent)
+        elif intent.story == "pad":
+            intents.undo_pad(venue, intent)
         elif intent.story == "withdraw":
             withdraw.finish(venue, intent)
         else:

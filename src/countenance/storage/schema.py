@@ -95,6 +95,7 @@ template = Table(
     Column("delete_at", Integer, nullable=False),
     Index("template_of", "purpose_id", "state"),
     Index("template_person", "person_id", "purpose_id"),
+    Index("template_consent", "consent_id"),
 )
 
 issued_pass = Table(

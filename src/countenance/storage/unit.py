@@ -31,6 +31,7 @@ class Unit:
     def __init__(self, connection: Connection, outbox: Outbox, now: Instant) -> None:
         self.connection = connection
         self.now = now
+        self.memo: dict[str, Any] = {}  # what was read and cannot change in this unit but by its own hand
         self._outbox = outbox
 
     def run(self, statement: Any, values: Any = None) -> Any:

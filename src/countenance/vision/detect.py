@@ -23,7 +23,7 @@ SMALLEST_FACE_PX = 160
 MAX_WORKING_PIXELS = 2_000_000
 """Above that the working image is made smaller, and the smallest face found grows with it.
 
-It bounds a run to about 0.3 s and 400 MB whatever picture comes in.
+It bounds a run to about 0.4 s on one core and 250 MB whatever picture comes in.
 """
 
 _LEAST_SIDE = 16
@@ -33,7 +33,7 @@ _MIDDLE = 14  # of the window that the first cell of the heat map scores
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in source pixels, as indices of pixel middles: right and bottom are inside it."""
+    """A rectangle in source pixels: the indices of its first and last column and row, as in dlib."""
 
     left: float
     top: float
@@ -124,12 +124,12 @@ class Detector:
 
 
 def _scaled(box: Box, across: float, down: float) -> Box:
-    """Map pixel middles of the working image to pixel middles of the source."""
+    """Map a box of the working image to the source, edge to edge: 80 pixels become 80 times the scale."""
     return Box(
-        (box.left + 0.5) * across - 0.5,
-        (box.top + 0.5) * down - 0.5,
-        (box.right + 0.5) * across - 0.5,
-        (box.bottom + 0.5) * down - 0.5,
+        box.left * across,
+        box.top * down,
+        (box.right + 1) * across - 1,
+        (box.bottom + 1) * down - 1,
     )
 
 

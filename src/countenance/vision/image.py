@@ -133,13 +133,22 @@ def _whole_webp(data: bytes) -> None:
     """Compare with the size that it says it has; judge its canvas here, for Pillow would allocate it."""
     if len(data) < 30 or int.from_bytes(data[4:8], "little") + 8 > len(data):
         _truncated()
-    width = height = 1
-    if data[12:16] == b"VP8X":
-        if data[20] & 0x02:
-            _refuse_animated()
-        width = int.from_bytes(data[24:27], "little") + 1
-        height = int.from_bytes(data[27:30], "little") + 1
-    _judge_size(max(width, MIN_SIDE), max(height, MIN_SIDE))
+    if data[12:16] == b"VP8X" and data[20] & 0x02:
+        _refuse_animated()
+    _judge_size(*_webp_size(data))
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height from the first chunk's head (RFC 9649, sections 2.5 to 2.7; RFC 6386, 9.1)."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    _unreadable()
 
 
 _CHECKS = {"jpeg": _whole_jpeg, "png": _whole_png, "webp": _whole_webp}

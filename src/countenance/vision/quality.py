@@ -12,6 +12,8 @@ from countenance.errors import BadInput
 from countenance.vision.detect import SMALLEST_FACE_PX, Box, Detection
 from countenance.vision.image import Frame
 
+_ROUNDING = 0.01  # the working image's sides are whole pixels, so a width is known to about that
+
 
 @dataclass(frozen=True)
 class Zone:
@@ -27,9 +29,9 @@ class Zone:
             raise BadInput("zone-unusable", "A zone needs left < right and top < bottom, each from 0 to 1.")
 
     def holds(self, box: Box, frame_size: tuple[int, int]) -> bool:
-        """Tell whether the middle of `box` is in the zone."""
-        x = (box.left + box.right + 1) / 2 / frame_size[0]
-        y = (box.top + box.bottom + 1) / 2 / frame_size[1]
+        """Tell whether the middle of `box` is in the zone; beyond the frame counts as on its edge."""
+        x = min(max((box.left + box.right + 1) / 2 / frame_size[0], 0.0), 1.0)
+        y = min(max((box.top + box.bottom + 1) / 2 / frame_size[1], 0.0), 1.0)
         return self.left <= x <= self.right and self.top <= y <= self.bottom
 
 
@@ -56,7 +58,8 @@ def the_one_face(detections: list[Detection], frame: Frame, policy: Policy) -> D
     inside = [found for found in detections if policy.zone.holds(found.box, frame.size)]
     if not inside:
         raise BadInput("no-face", "No face was found; please look at the camera.")
-    near = [found for found in inside if found.box.width >= policy.smallest_face_px]
+    least = policy.smallest_face_px * (1 - _ROUNDING)
+    near = [found for found in inside if found.box.width >= least]
     if not near:
         raise BadInput("face-too-small", "The face is too far away; please come closer.")
     if len(near) > 1:

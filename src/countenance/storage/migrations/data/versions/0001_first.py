@@ -11,151 +11,198 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables."""
-    op.create_table('event',
-    sa.Column('event_id', sa.Integer(), autoincrement=True, nullable=False),
-    sa.Column('leaf', sa.LargeBinary(), nullable=False),
-    sa.Column('clear', sa.LargeBinary(), nullable=True),
-    sa.Column('sealed', sa.LargeBinary(), nullable=True),
-    sa.Column('published', sa.Boolean(), nullable=False),
-    sa.CheckConstraint('(clear IS NULL) <> (sealed IS NULL)'),
-    sa.PrimaryKeyConstraint('event_id')
+    op.create_table(
+        "event",
+        sa.Column("event_id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
+        sa.Column("clear", sa.LargeBinary(), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("published", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("(clear IS NULL) <> (sealed IS NULL)"),
+        sa.PrimaryKeyConstraint("event_id"),
     )
-    op.create_table('hourly_count',
-    sa.Column('hour', sa.Integer(), nullable=False),
-    sa.Column('lane', sa.String(length=8), nullable=False),
-    sa.Column('outcome', sa.String(length=8), nullable=False),
-    sa.Column('number', sa.Integer(), nullable=False),
-    sa.Column('delete_at', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('hour', 'lane', 'outcome')
+    op.create_table(
+        "hourly_count",
+        sa.Column("hour", sa.Integer(), nullable=False),
+        sa.Column("lane", sa.String(length=8), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "lane", "outcome"),
     )
-    op.create_table('intent',
-    sa.Column('intent_id', sa.String(length=64), nullable=False),
-    sa.Column('story', sa.String(length=16), nullable=False),
-    sa.Column('step', sa.Integer(), nullable=False),
-    sa.Column('person_id', sa.String(length=64), nullable=False),
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('plan', sa.LargeBinary(), nullable=False),
-    sa.Column('begun_at', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('intent_id')
+    op.create_table(
+        "intent",
+        sa.Column("intent_id", sa.String(length=64), nullable=False),
+        sa.Column("story", sa.String(length=16), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("plan", sa.LargeBinary(), nullable=False),
+        sa.Column("begun_at", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("intent_id"),
     )
-    op.create_table('mark',
-    sa.Column('name', sa.String(length=16), nullable=False),
-    sa.Column('at', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('name')
+    op.create_table(
+        "mark",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
-    op.create_table('person',
-    sa.Column('person_id', sa.String(length=64), nullable=False),
-    sa.Column('record_key', sa.String(length=32), nullable=False),
-    sa.Column('sealed_profile', sa.LargeBinary(), nullable=False),
-    sa.Column('sealed_head', sa.LargeBinary(), nullable=True),
-    sa.Column('household', sa.String(length=64), nullable=True),
-    sa.Column('guardian', sa.String(length=64), nullable=True),
-    sa.Column('synthetic', sa.Boolean(), nullable=False),
-    sa.Column('delete_at', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['guardian'], ['person.person_id'], ),
-    sa.PrimaryKeyConstraint('person_id')
+    op.create_table(
+        "person",
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("record_key", sa.String(length=32), nullable=False),
+        sa.Column("sealed_profile", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_head", sa.LargeBinary(), nullable=True),
+        sa.Column("household", sa.String(length=64), nullable=True),
+        sa.Column("guardian", sa.String(length=64), nullable=True),
+        sa.Column("synthetic", sa.Boolean(), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["guardian"],
+            ["person.person_id"],
+        ),
+        sa.PrimaryKeyConstraint("person_id"),
     )
-    op.create_table('zone',
-    sa.Column('zone_id', sa.String(length=64), nullable=False),
-    sa.Column('kind', sa.String(length=32), nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.PrimaryKeyConstraint('zone_id')
+    op.create_table(
+        "zone",
+        sa.Column("zone_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("zone_id"),
     )
-    op.create_table('issued_pass',
-    sa.Column('pass_id', sa.String(length=64), nullable=False),
-    sa.Column('person_id', sa.String(length=64), nullable=False),
-    sa.Column('purpose_id', sa.String(length=64), nullable=True),
-    sa.Column('face_id_hash', sa.LargeBinary(), nullable=True),
-    sa.Column('pass_key', sa.String(length=32), nullable=True),
-    sa.Column('sha256', sa.LargeBinary(), nullable=False),
-    sa.Column('state', sa.String(length=8), nullable=False),
-    sa.Column('delete_at', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['person_id'], ['person.person_id'], ),
-    sa.PrimaryKeyConstraint('pass_id')
+    op.create_table(
+        "issued_pass",
+        sa.Column("pass_id", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("purpose_id", sa.String(length=64), nullable=True),
+        sa.Column("face_id_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("pass_key", sa.String(length=32), nullable=True),
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.person_id"],
+        ),
+        sa.PrimaryKeyConstraint("pass_id"),
     )
-    op.create_index('pass_person', 'issued_pass', ['person_id'], unique=False)
-    op.create_table('purpose',
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('zone_id', sa.String(length=64), nullable=False),
-    sa.Column('comparison', sa.String(length=8), nullable=False),
-    sa.Column('custody', sa.String(length=16), nullable=False),
-    sa.Column('valid_days', sa.Integer(), nullable=False),
-    sa.Column('gallery_cap', sa.Integer(), nullable=False),
-    sa.CheckConstraint("comparison IN ('verify', 'search')"),
-    sa.ForeignKeyConstraint(['zone_id'], ['zone.zone_id'], ),
-    sa.PrimaryKeyConstraint('purpose_id')
+    op.create_index("pass_person", "issued_pass", ["person_id"], unique=False)
+    op.create_table(
+        "purpose",
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("zone_id", sa.String(length=64), nullable=False),
+        sa.Column("comparison", sa.String(length=8), nullable=False),
+        sa.Column("custody", sa.String(length=16), nullable=False),
+        sa.Column("valid_days", sa.Integer(), nullable=False),
+        sa.Column("gallery_cap", sa.Integer(), nullable=False),
+        sa.CheckConstraint("comparison IN ('verify', 'search')"),
+        sa.ForeignKeyConstraint(
+            ["zone_id"],
+            ["zone.zone_id"],
+        ),
+        sa.PrimaryKeyConstraint("purpose_id"),
     )
-    op.create_table('gallery',
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('generation', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['purpose_id'], ['purpose.purpose_id'], ),
-    sa.PrimaryKeyConstraint('purpose_id')
+    op.create_table(
+        "gallery",
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["purpose_id"],
+            ["purpose.purpose_id"],
+        ),
+        sa.PrimaryKeyConstraint("purpose_id"),
     )
-    op.create_table('notice',
-    sa.Column('notice_hash', sa.String(length=64), nullable=False),
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('canonical', sa.LargeBinary(), nullable=False),
-    sa.Column('published_at', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['purpose_id'], ['purpose.purpose_id'], ),
-    sa.PrimaryKeyConstraint('notice_hash')
+    op.create_table(
+        "notice",
+        sa.Column("notice_hash", sa.String(length=64), nullable=False),
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("canonical", sa.LargeBinary(), nullable=False),
+        sa.Column("published_at", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["purpose_id"],
+            ["purpose.purpose_id"],
+        ),
+        sa.PrimaryKeyConstraint("notice_hash"),
     )
-    op.create_index('notice_in_force', 'notice', ['purpose_id', 'version'], unique=True)
-    op.create_table('consent',
-    sa.Column('consent_id', sa.String(length=64), nullable=False),
-    sa.Column('person_id', sa.String(length=64), nullable=False),
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('notice_hash', sa.String(length=64), nullable=False),
-    sa.Column('language', sa.String(length=8), nullable=False),
-    sa.Column('act', sa.String(length=16), nullable=False),
-    sa.Column('state', sa.String(length=12), nullable=False),
-    sa.Column('given_at', sa.Integer(), nullable=False),
-    sa.Column('expires_at', sa.Integer(), nullable=False),
-    sa.Column('delete_at', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['notice_hash'], ['notice.notice_hash'], ),
-    sa.ForeignKeyConstraint(['person_id'], ['person.person_id'], ),
-    sa.ForeignKeyConstraint(['purpose_id'], ['purpose.purpose_id'], ),
-    sa.PrimaryKeyConstraint('consent_id')
+    op.create_index("notice_in_force", "notice", ["purpose_id", "version"], unique=True)
+    op.create_table(
+        "consent",
+        sa.Column("consent_id", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("notice_hash", sa.String(length=64), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("act", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("given_at", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.Integer(), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["notice_hash"],
+            ["notice.notice_hash"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.person_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["purpose_id"],
+            ["purpose.purpose_id"],
+        ),
+        sa.PrimaryKeyConstraint("consent_id"),
     )
-    op.create_index('consent_live', 'consent', ['purpose_id', 'state', 'expires_at'], unique=False)
-    op.create_index('consent_of', 'consent', ['person_id', 'purpose_id'], unique=False)
-    op.create_table('template',
-    sa.Column('template_id', sa.String(length=64), nullable=False),
-    sa.Column('person_id', sa.String(length=64), nullable=False),
-    sa.Column('purpose_id', sa.String(length=64), nullable=False),
-    sa.Column('consent_id', sa.String(length=64), nullable=False),
-    sa.Column('custody', sa.String(length=16), nullable=False),
-    sa.Column('pack', sa.String(length=80), nullable=False),
-    sa.Column('face_key', sa.String(length=32), nullable=True),
-    sa.Column('sealed', sa.LargeBinary(), nullable=False),
-    sa.Column('state', sa.String(length=8), nullable=False),
-    sa.Column('delete_at', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['consent_id'], ['consent.consent_id'], ),
-    sa.ForeignKeyConstraint(['person_id'], ['person.person_id'], ),
-    sa.ForeignKeyConstraint(['purpose_id'], ['purpose.purpose_id'], ),
-    sa.PrimaryKeyConstraint('template_id')
+    op.create_index("consent_live", "consent", ["purpose_id", "state", "expires_at"], unique=False)
+    op.create_index("consent_of", "consent", ["person_id", "purpose_id"], unique=False)
+    op.create_table(
+        "template",
+        sa.Column("template_id", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.String(length=64), nullable=False),
+        sa.Column("purpose_id", sa.String(length=64), nullable=False),
+        sa.Column("consent_id", sa.String(length=64), nullable=False),
+        sa.Column("custody", sa.String(length=16), nullable=False),
+        sa.Column("pack", sa.String(length=80), nullable=False),
+        sa.Column("face_key", sa.String(length=32), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.consent_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.person_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["purpose_id"],
+            ["purpose.purpose_id"],
+        ),
+        sa.PrimaryKeyConstraint("template_id"),
     )
-    op.create_index('template_of', 'template', ['purpose_id', 'state'], unique=False)
-    op.create_index('template_person', 'template', ['person_id', 'purpose_id'], unique=False)
+    op.create_index("template_consent", "template", ["consent_id"], unique=False)
+    op.create_index("template_of", "template", ["purpose_id", "state"], unique=False)
+    op.create_index("template_person", "template", ["person_id", "purpose_id"], unique=False)
 
 
 def downgrade() -> None:
     """Remove them, with all that they hold."""
-    op.drop_index('template_person', table_name='template')
-    op.drop_index('template_of', table_name='template')
-    op.drop_table('template')
-    op.drop_index('consent_of', table_name='consent')
-    op.drop_index('consent_live', table_name='consent')
-    op.drop_table('consent')
-    op.drop_index('notice_in_force', table_name='notice')
-    op.drop_table('notice')
-    op.drop_table('gallery')
-    op.drop_table('purpose')
-    op.drop_index('pass_person', table_name='issued_pass')
-    op.drop_table('issued_pass')
-    op.drop_table('zone')
-    op.drop_table('person')
-    op.drop_table('mark')
-    op.drop_table('intent')
-    op.drop_table('hourly_count')
-    op.drop_table('event')
+    op.drop_index("template_person", table_name="template")
+    op.drop_index("template_of", table_name="template")
+    op.drop_index("template_consent", table_name="template")
+    op.drop_table("template")
+    op.drop_index("consent_of", table_name="consent")
+    op.drop_index("consent_live", table_name="consent")
+    op.drop_table("consent")
+    op.drop_index("notice_in_force", table_name="notice")
+    op.drop_table("notice")
+    op.drop_table("gallery")
+    op.drop_table("purpose")
+    op.drop_index("pass_person", table_name="issued_pass")
+    op.drop_table("issued_pass")
+    op.drop_table("zone")
+    op.drop_table("person")
+    op.drop_table("mark")
+    op.drop_table("intent")
+    op.drop_table("hourly_count")
+    op.drop_table("event")

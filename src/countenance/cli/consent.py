@@ -1,0 +1,68 @@
+"""countenance consent: what a person agreed to, and renewing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from countenance.cli.common import (
+    HERE,
+    JsonOption,
+    LanguageOption,
+    VenueOption,
+    YesOption,
+    opened,
+    print_out,
+    write_new,
+)
+from countenance.errors import BadInput
+
+app = typer.Typer(help="Consents.", no_args_is_help=True)
+PersonOption = Annotated[str, typer.Option("--person", help="The person's number here.")]
+
+
+@app.command("show")
+def show(person: PersonOption, venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
+    """Show a person's consents with the exact texts they agreed to."""
+    from countenance.flows import about as story
+    from countenance.quantities import PersonId
+
+    with opened(venue) as here:
+        held = story.about(here, PersonId(person))["consents"]
+    lines = [f"{c['purpose']}: {c['state']}, until {c['expires_at']} ({c['act']})\n\n{c['text']}\n" for c in held]
+    print_out(as_json, {"consents": held}, *lines)
+
+
+@app.command("renew")
+def renew(
+    person: PersonOption,
+    purpose: Annotated[str, typer.Option(help="Which consent.")] = "entry.verify",
+    channel: Annotated[str, typer.Option(help="Where the person says yes: desk or kiosk.")] = "desk",
+    language: LanguageOption = "en",
+    receipt_out: Annotated[Path | None, typer.Option("--receipt-out", help="Where to write the receipt.")] = None,
+    yes: YesOption = False,
+    venue: VenueOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Renew a consent to the notice in force, after the person has read it and said yes."""
+    from countenance.consent import notices
+    from countenance.consent.acts import act_from_channel
+    from countenance.flows import renew as story
+    from countenance.quantities import PersonId, PurposeId
+
+    act_from_channel(channel)
+    with opened(venue) as here:
+        with here.store.read() as unit:
+            notices.purpose(unit, PurposeId(purpose))
+            notice = notices.in_force(unit, PurposeId(purpose))
+        if not yes:
+            typer.echo(notice.texts.get(language, ""), err=True)
+            if not typer.confirm("Did the person in front read this and say yes?", err=True):
+                raise BadInput("not-confirmed", "Nothing was renewed.")
+        receipt = story.renew(here, PersonId(person), PurposeId(purpose), notice.hash, language, channel)
+    if receipt_out is not None:
+        write_new(receipt_out, receipt)
+    print_out(as_json, {"outcome": "renewed", "person": person, "purpose": purpose, "notice": notice.hash},
+              f"Renewed for {purpose}, to the notice in force.")

@@ -1,0 +1,66 @@
+"""The command line: one thin file per command; what is heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import NoReturn
+
+import typer
+
+from countenance.cli import (
+    about,
+    admit,
+    bench,
+    consent,
+    demo,
+    doctor,
+    enrol,
+    init,
+    keys,
+    models,
+    notice,
+    passes,
+    sweep,
+    withdraw,
+)
+from countenance.errors import CountenanceError
+
+app = typer.Typer(
+    help="Face recognition that asks first: consent is the key that makes comparison possible.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+)
+
+for _module in (demo, init, enrol, admit, withdraw, about, sweep, doctor):
+    _module.register(app)
+for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
+                      ("models", models), ("bench", bench)):
+    app.add_typer(_group.app, name=_name)
+
+
+def run() -> NoReturn:
+    """Run the command line; ends the process. Errors are one sentence with a code, and never a trace."""
+    as_json = "--json" in sys.argv
+    try:
+        app()
+    except CountenanceError as error:
+        _say(as_json, error.code, error.sentence)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        _say(as_json, "interrupted", "Stopped; what was begun is finished at the next opening.")
+        sys.exit(130)
+    except OSError as error:
+        full = error.errno == 28
+        _say(as_json, *(("store-full", "There is no room left on the disk.") if full
+                        else ("file-trouble", "A file could not be read or written.")))
+        sys.exit(5)
+    except Exception as error:  # noqa: BLE001  # the last net: a trace would show its locals
+        _say(as_json, "internal", f"Something went wrong inside ({type(error).__name__}); nothing was opened.")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _say(as_json: bool, code: str, sentence: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"error": {"code": code, "message": sentence}}) + "\n")
+    sys.stderr.write(f"{sentence} [{code}]\n")

@@ -1,0 +1,85 @@
+"""A folder of labelled photographs (folder = identity), measured under a dataset permit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countenance.clock import SystemClock
+from countenance.consent.gate import DatasetGate
+from countenance.errors import BadInput
+from countenance.matching import trials
+from countenance.permits import PermitBook
+from countenance.vision import image
+from countenance.vision.pack_runtime import FacePack
+
+KINDS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+SMALLEST_FACE_PX = 60
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One labelled file."""
+
+    identity: str
+    path: Path
+
+
+def listed(folder: Path) -> list[Photograph]:
+    """Return the photographs of `folder`/IDENTITY/, sorted. Raises BadInput(dataset-empty)."""
+    found = [Photograph(path.parent.name, path) for path in sorted(folder.glob("*/*"))
+             if path.suffix.lower() in KINDS]
+    if not found:
+        raise BadInput("dataset-empty", "This folder holds no folders of photographs.")
+    return found
+
+
+class Evaluation:
+    """The evaluation of one folder. Has a book of permits of its own, which opens no venue."""
+
+    def __init__(self, folder: Path, pack: FacePack) -> None:
+        self.photographs = listed(folder)
+        names = "\n".join(str(one.path.relative_to(folder)) for one in self.photographs)
+        self.digest = hashlib.sha256(names.encode()).hexdigest()
+        self.pack = pack
+        self._book = PermitBook(SystemClock())
+        self._gate = DatasetGate(self._book)
+
+    def measured(self, progress: Callable[[int, int], None]) -> tuple[list[Photograph], NDArray[np.float32]]:
+        """Return the photographs with one usable face and their embeddings (n, dimension).
+
+        The largest face counts. Those without one are left out; the caller counts them (FTA).
+        """
+        kept, vectors = [], []
+        for done, photograph in enumerate(self.photographs):
+            try:
+                vectors.append(self.measure(photograph.path.read_bytes()))
+                kept.append(photograph)
+            except BadInput:
+                continue
+            finally:
+                progress(done + 1, len(self.photographs))
+        return kept, np.stack(vectors)
+
+    def measure(self, picture: bytes) -> NDArray[np.float32]:
+        """Return the embedding of the largest face in one picture. Raises BadInput."""
+        frame = image.decode(picture)
+        faces = self.pack.detect(frame, SMALLEST_FACE_PX)
+        if not faces:
+            raise BadInput("no-face", "No face was found in this picture.")
+        largest = max(faces, key=lambda face: face.box.width)
+        granted = self._gate.permit(self.digest)
+        chip = self.pack.align(frame, largest)
+        return self.pack.embed(self._book, granted.permit, granted.scope, chip).vector
+
+    def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compare everything with everything. See `matching.trials.distances`."""
+        granted = self._gate.permit(self.digest)
+        return trials.distances(self._book, granted.permit, granted.scope, vectors)
+
+

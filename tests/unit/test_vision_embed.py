@@ -1,0 +1,130 @@
+"""No permit, no embedding: the network is not run before the permit is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from countenance.clock import SetClock
+from countenance.errors import BadInput, Refused
+from countenance.permits import DOORS, Door, Kind, Permit, PermitBook, dataset_scope, person_scope
+from countenance.quantities import Instant, PersonId, PurposeId, VenueId
+from countenance.vision.embed import Embedder, pattern
+
+CHIP = np.zeros((150, 150, 3), np.uint8)
+SCOPE = person_scope(Kind.VERIFY, VenueId("zoo"), PurposeId("entry"), PersonId("ab"))
+DATASET = dataset_scope("folder")
+
+
+class Counted:
+    """Stands for the network and counts its runs."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def run(self, chips: Any) -> Any:
+        self.runs += 1
+        return np.ones((len(chips), 128), np.float32)
+
+
+class Desk:
+    """A book, its issuer and an embedder over a counted network."""
+
+    def __init__(self) -> None:
+        self.clock = SetClock(Instant(0))
+        self.book = PermitBook(self.clock)
+        self.issue = self.book.appoint()
+        self.network = Counted()
+        self.embedder = Embedder(self.network, "pack@1")  # type: ignore[arg-type]  # stands for a Session
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def refused(desk: Desk, permit: Any, scope: Any = SCOPE) -> str:
+    before = desk.network.runs
+    with pytest.raises(Refused) as caught:
+        desk.embedder.embed(desk.book, permit, scope, CHIP)
+    assert desk.network.runs == before
+    return caught.value.code
+
+
+def test_a_permit_makes_one_probe(desk: Desk) -> None:
+    permit = desk.issue(SCOPE)
+    probe = desk.embedder.embed(desk.book, permit, SCOPE, CHIP)
+    assert (probe.vector.shape, probe.vector.dtype) == ((128,), np.float32)
+    assert (probe.pack, probe.permit) == ("pack@1", permit)
+    assert desk.network.runs == 1
+    assert refused(desk, permit) == "permit-spent"
+
+
+def test_no_permit_no_run(desk: Desk) -> None:
+    issued = desk.issue(SCOPE)
+    assert refused(desk, None) == "permit-forged"
+    assert refused(desk, Permit("00", SCOPE)) == "permit-forged"
+    assert refused(desk, Permit(issued.number, SCOPE)) == "permit-forged"
+    assert refused(desk, Desk().issue(SCOPE)) == "permit-forged"
+
+
+def test_another_kind_person_or_venue_no_run(desk: Desk) -> None:
+    other = person_scope(Kind.VERIFY, VenueId("zoo"), PurposeId("entry"), PersonId("cd"))
+    assert refused(desk, desk.issue(other)) == "permit-scope"
+    load = person_scope(Kind.LOAD, VenueId("zoo"), PurposeId("entry"), PersonId("ab"))
+    assert refused(desk, desk.issue(load), load) == "permit-door"
+    assert refused(desk, desk.issue(DATASET)) == "permit-scope"
+
+
+def test_a_lapsed_permit_no_run(desk: Desk) -> None:
+    permit = desk.issue(SCOPE)
+    desk.clock.move(31)
+    assert refused(desk, permit) == "permit-expired"
+
+
+def test_the_permit_is_spent_even_where_the_chip_is_unusable(desk: Desk) -> None:
+    permit = desk.issue(SCOPE)
+    for chip in (CHIP[:100], CHIP.astype(np.float32)):
+        with pytest.raises((BadInput, Refused)):
+            desk.embedder.embed(desk.book, permit, SCOPE, chip)  # type: ignore[arg-type]  # that is the test
+    assert desk.network.runs == 0
+    assert refused(desk, permit) == "permit-spent"
+
+
+def test_many_at_once_only_for_a_data_set(desk: Desk) -> None:
+    many = np.stack([CHIP] * 3)
+    made = desk.embedder.embed_dataset(desk.book, desk.issue(DATASET), DATASET, many)
+    assert made.shape == (3, 128)
+    with pytest.raises(Refused) as caught:
+        desk.embedder.embed_dataset(desk.book, desk.issue(SCOPE), SCOPE, many)
+    assert caught.value.code == "permit-door"
+    for wrong in (many[:0], np.stack([CHIP] * 65), many[:, :100]):
+        with pytest.raises(BadInput):
+            desk.embedder.embed_dataset(desk.book, desk.issue(DATASET), DATASET, wrong)
+    assert desk.network.runs == 1
+
+
+def test_there_is_no_other_door(desk: Desk) -> None:
+    public = {name for name in dir(desk.embedder) if not name.startswith("_")}
+    assert public == {"embed", "embed_dataset", "embed_pattern"}
+    assert desk.embedder.embed_pattern.__code__.co_argcount == 1  # itself: it takes no picture
+
+
+def test_doors_of_the_table_agree() -> None:
+    desk = Desk()
+    for kind in Kind:
+        scope = person_scope(kind, VenueId("zoo"), PurposeId("entry"), PersonId("ab"))
+        permit = desk.issue(scope)
+        if Door.EMBED in DOORS[kind]:
+            desk.embedder.embed(desk.book, permit, scope, CHIP)
+        else:
+            assert refused(desk, permit, scope) == "permit-door"
+
+
+def test_the_pattern_is_fixed() -> None:
+    drawn = pattern(320, 240)
+    assert (drawn.shape, drawn.dtype) == ((240, 320, 3), np.uint8)
+    assert drawn[120, 160].tolist() == drawn[120, 159].tolist()
+    assert drawn.std() > 20
