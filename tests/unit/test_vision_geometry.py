@@ -184,6 +184,7 @@ def test_a_chip_beyond_the_frame_is_black() -> None:
     left = align.chip(picture, MEAN_FACE - [75, 0])
     assert not left[:, :74].any()
     assert (left[:, 77:] == 255).all()
+    assert set(np.unique(left)) == {0, 255}  # the edge is not mixed with the black beyond it
 
 
 def test_points_in_one_place_are_no_face() -> None:

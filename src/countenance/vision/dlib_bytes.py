@@ -101,7 +101,6 @@ class Reader:
         self.expect(self.count(9) == 2)
         sizes = self._sizes(_MAX_TENSOR)
         total = math.prod(sizes)
-        self.expect(total <= _MAX_TENSOR)
         values = np.frombuffer(self._take(4 * total), "<f4").astype(np.float32).reshape(sizes)
         self.expect(bool(np.isfinite(values).all()))
         return values

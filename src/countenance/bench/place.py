@@ -1,0 +1,92 @@
+"""A venue for a benchmark: a temporary folder, people who do not exist, and one portrait in the public domain.
+
+Nobody's face is compared here without a live consent: the made-up people and the portrait go through the
+same stories as at any venue (flows.pad, flows.enrol), and the folder is deleted at the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from countenance.clock import SystemClock, utc_day
+from countenance.consent import notices
+from countenance.consent.acts import act_from_channel
+from countenance.consent.consents import Yes
+from countenance.consent.gate import press
+from countenance.demo import portraits
+from countenance.errors import ModelFault
+from countenance.flows import admit, enrol, found, pad
+from countenance.flows.capture import Timings
+from countenance.flows.venue import Venue, open_venue
+from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
+from countenance.quantities import PurposeId
+
+PURPOSE = PurposeId("entry.search")
+PERSON = "portrait-000001"
+PORTRAIT, CAPTURE = "collins", "closer by a tenth"
+TICKET_DAYS = 30
+
+Progress = Callable[[int, int], None]
+
+
+class Gate:
+    """A gate with its gallery, and one visitor in front of it: a later capture of the enrolled portrait."""
+
+    def __init__(self, venue: Venue, jpeg: bytes) -> None:
+        self.venue = venue
+        self.jpeg = jpeg
+
+    def decide(self) -> tuple[float, dict[str, float]]:
+        """Take one decision; return milliseconds from the JPEG's bytes until it is durable, and of its parts.
+
+        Raises ModelFault(bench-referred): a gate that does not admit this visitor is not worth timing.
+        """
+        clock = self.venue.clock
+        timings = Timings(clock)
+        start = clock.monotonic()
+        decision = admit.by_face(self.venue, PURPOSE, press(clock), lambda: self.jpeg, timings=timings)
+        total = (clock.monotonic() - start) * 1000
+        if decision.outcome is not admit.Outcome.ADMIT:
+            raise ModelFault("bench-referred", "The gate did not admit the portrait that is enrolled there.")
+        return total, timings.ms
+
+
+@contextmanager
+def gate(people: int, progress: Progress) -> Iterator[Gate]:
+    """Set up a venue with `people` made-up people and the portrait; it is gone at the end of the block.
+
+    `progress(done, all)` counts people. Raises as flows.found, flows.pad and flows.enrol.
+    """
+    picture = portraits.at_gate(PORTRAIT)
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory(prefix="countenance-bench-") as temporary:
+        folder = Path(temporary) / "venue"
+        found.found(folder, clock, name="Benchmark", contact="nobody", scenario="annual-pass", regime="cn",
+                    threshold=found.DEMO_ONLY)
+        tickets = folder / found.TICKETS
+        _write_tickets(tickets, people, _good_until(clock))
+        with open_venue(folder, CsvEntitlement(tickets), clock) as venue:
+            pad.pad(venue, PURPOSE, people, progress=progress)
+            _enrol(venue, portraits.jpeg(picture))
+            yield Gate(venue, portraits.later(picture)[CAPTURE])
+
+
+def _good_until(clock: SystemClock) -> str:
+    return (utc_day(clock.now()) + timedelta(days=TICKET_DAYS)).isoformat()
+
+
+def _write_tickets(path: Path, people: int, until: str) -> None:
+    references = [PERSON, *(pad.reference(number) for number in range(people))]
+    lines = [",".join(COLUMNS), *(f"{reference},,{until},en," for reference in references)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _enrol(venue: Venue, jpeg: bytes) -> None:
+    with venue.store.read() as unit:
+        notice = notices.in_force(unit, PURPOSE)
+    yes = Yes(notice.hash, "en", act_from_channel("desk"))
+    enrol.enrol(venue, PERSON, PURPOSE, yes, lambda: jpeg, lambda text: text)

@@ -1,0 +1,119 @@
+"""countenance demo: the founding story, on real portraits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from countenance.cli.common import JsonOption, YesOption, picture, print_out, progress, read
+from countenance.errors import BadInput
+
+PROVES = (
+    "What this shows: the path. Without consent nothing is compared, withdrawal",
+    "destroys the key, and the folder holds no picture.",
+    "What it does not show: accuracy. The later captures are made from one",
+    "photograph, and the threshold is for this demo only (README, LIMITS.md).",
+)
+NEXT = (
+    "Next:",
+    "  countenance demo --me A.jpg --later B.jpg      two photographs of your own",
+    "  countenance init zoo --scenario annual-pass --regime cn --demo-threshold",
+    "  countenance bench gate --against face_recognition",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Tell it once and end; it always does.")] = False,
+    keep: Annotated[Path | None, typer.Option(help="Leave the venue in this new folder.", metavar="DIR")] = None,
+    me: Annotated[Path | None, typer.Option(help="A photograph of yourself.")] = None,
+    later: Annotated[Path | None, typer.Option(help="Another, taken later.")] = None,
+    yes: YesOption = False,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="Write ASCII only.")] = False,
+    people: Annotated[int, typer.Option(help="Made-up people in the gallery.", min=0, max=20_000)] = 10_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch consent, enrolment, recognition, refusal and withdrawal on real portraits."""
+    del once
+    if (me is None) != (later is None):
+        raise BadInput("demo-two-pictures", "Two photographs are needed: --me A --later B.")
+    if me is not None and later is not None:
+        _mine(me, later, yes, as_json)
+        return
+    told = _story(keep, people, as_json, ascii_only or not _speaks_unicode())
+    if as_json:
+        print_out(True, told)
+    if not told["ok"]:
+        raise typer.Exit(1)
+
+
+def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[str, Any]:
+    from countenance.clock import SystemClock
+    from countenance.demo.story import Story
+    from countenance.demo.teller import Teller
+
+    clock = SystemClock()
+    teller = Teller(clock, silent=as_json, plain=plain)
+    with _folder(keep) as folder:
+        story = Story(folder, clock, teller, people)
+        with progress("Enrolling made-up people", as_json) as update:
+            story.run(update)
+    teller.say("")
+    medians = teller.medians()
+    teller.say("One admission, median in ms:")
+    teller.say("  " + "   ".join(f"{part} {ms:.1f}" for part, ms in medians.items()))
+    for line in PROVES:
+        teller.say(line)
+    if keep is not None:
+        teller.say(f"The venue is in {folder}, yesterday's backups beside it.")
+    for line in ("", *NEXT):
+        teller.say(line)
+    return teller.json()
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        scratch = Path(tempfile.mkdtemp(prefix="countenance-demo-"))
+        try:
+            yield scratch / "zoo"
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise BadInput("store-exists", "This folder is not empty; give a new one.")
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    yield keep
+
+
+def _mine(me: Path, later: Path, yes: bool, as_json: bool) -> None:
+    from countenance.clock import SystemClock
+    from countenance.demo.mine import compare
+
+    read(me), read(later)  # said before anybody is asked
+    if not yes:
+        if not sys.stdin.isatty():
+            raise BadInput("answer-missing", "Nobody is here to answer; say --yes for yourself.")
+        sys.stderr.write("The two photographs are compared with each other once, here; nothing is kept.\n")
+        if not typer.confirm("Are they of you, or of somebody who agrees?", err=True):
+            raise BadInput("not-confirmed", "Nothing was compared.")
+    told = compare(picture(me), picture(later), SystemClock())
+    sentence = "Please come in." if told["outcome"] == "admit" else f"Staff will help. ({told['reason']})"
+    print_out(as_json, told, sentence, *PROVES[2:])
+
+
+def _speaks_unicode() -> bool:
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return encoding.startswith("utf") and os.environ.get("TERM") != "dumb"

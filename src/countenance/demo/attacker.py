@@ -1,0 +1,98 @@
+"""The demo's attacker: keeps yesterday's copies of both stores, has the root key, and searches the disk."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from countenance.errors import Refused, StoreFault
+from countenance.flows.found import DATA, EPOCH, KEYS
+from countenance.flows.gallery import stored_template
+from countenance.quantities import PersonId, PurposeId
+from countenance.storage import engine as engines
+from countenance.storage import schema
+from countenance.vault import residue
+from countenance.vault.keys import roots
+from countenance.vault.keys.epochs import EpochFile
+from countenance.vault.keys.store import FACE, KeyRef, KeyStore
+from countenance.vault.residue import Needle
+from countenance.vision import image
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+_PIECE = 64  # bytes; of a picture's thousands, so that a part of it is found too
+
+
+def copy_stores(venue: Venue, to: Path) -> None:
+    """Take yesterday's backup: both databases, complete, and nothing of the third place."""
+    venue.store.empty_wal()
+    engines.empty_wal(venue.keys.engine)
+    to.mkdir()
+    for name in (DATA, KEYS):
+        shutil.copyfile(venue.folder / name, to / name)
+
+
+def opens_from_copies(venue: Venue, copies: Path, person: PersonId, purpose: PurposeId) -> str:
+    """Try to open a person's template with yesterday's copies, the root, and today's epoch file."""
+    from sqlalchemy import select
+
+    data, keys_engine = engines.open_engine(copies / DATA), engines.open_engine(copies / KEYS)
+    try:
+        with engines.reading(data) as connection:
+            row = connection.execute(select(schema.template).where(
+                schema.template.c.person_id == person, schema.template.c.purpose_id == purpose)).one()
+        stored = stored_template(row)
+        root = roots.open_root(venue.settings.root, venue.folder)
+        keys = KeyStore(keys_engine, EpochFile(venue.folder / EPOCH, root), venue.clock)
+        if stored.face_key is None:
+            return "opens nothing"
+        keys.open(KeyRef(stored.face_key, FACE, person, purpose), stored.place.label(), stored.sealed)
+    except (StoreFault, Refused):
+        return "opens nothing"
+    finally:
+        data.dispose()
+        keys_engine.dispose()
+    return "still opens"
+
+
+def picture_needles(pictures: Sequence[bytes]) -> list[Needle]:
+    """Return pieces of every picture shown: of its file, and of its pixels in both colour orders."""
+    needles = []
+    for picture in pictures:
+        pixels = image.decode(picture).pixels
+        height, width = pixels.shape[:2]
+        for row in (height // 3, height // 2):
+            part = pixels[row, width // 2 : width // 2 + _PIECE]
+            needles.append(Needle("pixels", part.tobytes()))
+            needles.append(Needle("pixels", np.ascontiguousarray(part[:, ::-1]).tobytes()))
+        for at in (len(picture) // 3, len(picture) // 2):
+            needles.append(Needle("picture file", picture[at : at + _PIECE]))
+    return needles
+
+
+def plant_and_find(folder: Path, needles: Sequence[Needle]) -> str:
+    """Plant a needle in three spellings, find all of them, and take them away again."""
+    secret = needles[0].secret
+    planted = {"raw": secret, "hex": secret.hex().encode(), "base64": base64.b64encode(b"x" + secret)}
+    files = {spelling: folder / f"planted-{spelling}" for spelling in planted}
+    try:
+        for spelling, data in planted.items():
+            files[spelling].write_bytes(b"before " + data + b" after")
+        found = {(f.file.name, f.spelling) for f in residue.search(folder, needles[:1])}
+    finally:
+        for path in files.values():
+            path.unlink(missing_ok=True)
+    complete = found == {(path.name, spelling) for spelling, path in files.items()}
+    return "found all 3" if complete else f"found {len(found)} of 3"
+
+
+def search(folder: Path, needles: Sequence[Needle]) -> str:
+    """Search every file of the folder for every needle."""
+    found = residue.search(folder, needles)
+    return "clean" if not found else f"found in {len(found)}"
