@@ -112,8 +112,7 @@ class PermitBook:
     def appoint(self) -> Callable[[Scope], Permit]:
         """Return the issuing function, once. Raises Refused(permit-issuer) at the second call."""
         with self._lock:
-            if self._appointed:
-                raise Refused("permit-issuer", "This book of permits already has its issuer.")
+            self._appointed_once()
             self._appointed = True
         return self._issue
 
@@ -131,6 +130,10 @@ class PermitBook:
             self._in_time(entry)
             self._first_time(entry, door)
             entry.left.discard(door)
+
+    def _appointed_once(self) -> None:
+        if self._appointed:
+            raise Refused("permit-issuer", "This book of permits already has its issuer.")
 
     def _issue(self, scope: Scope) -> Permit:
         permit = Permit(secrets.token_hex(16), scope)

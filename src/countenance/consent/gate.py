@@ -168,11 +168,14 @@ class ConsentGate:
         rows = [row for row in unit.run(
             select(template.c.template_id, template.c.consent_id).where(
                 template.c.purpose_id == purpose, template.c.state == "live")) if row.consent_id in ends]
-        if len(rows) > cap:
-            raise Refused("gallery-full", "This gallery holds more people than its error rate allows.")
+        self._within_cap(len(rows), cap)
         until = min((ends[row.consent_id] for row in rows), default=unit.now + HOUR)
         names = frozenset(row.template_id for row in rows)
         return Members(purpose, _generation(unit, purpose), Instant(until), names)
+
+    def _within_cap(self, number: int, cap: int) -> None:
+        if number > cap:
+            raise Refused("gallery-full", "This gallery holds more people than its error rate allows.")
 
 
 def _generation(unit: Unit, purpose: PurposeId) -> int:

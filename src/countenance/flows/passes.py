@@ -114,14 +114,16 @@ def plain_lane(text: str, key: Ed25519PublicKey, venue: VenueId, entitlement: En
 
 
 def _checked(text: str, key: Ed25519PublicKey, venue: VenueId, now: Instant) -> Pass:
-    kid = form.peek_kid(text)
-    if kid != signing.key_id(key):
-        raise Refused("pass-other-venue", "This pass is of another venue, or signed by a key not known here.")
+    _of_this_venue(form.peek_kid(text), signing.key_id(key))
     content = form.read(text, key)
-    if content.venue != venue:
-        raise Refused("pass-other-venue", "This pass is of another venue, or signed by a key not known here.")
+    _of_this_venue(content.venue, venue)
     if content.issued_at > now + HOUR:
         raise BadInput("pass-from-future", "This pass was made later than now; the clock here may be wrong.")
     if now >= content.expires_at:
         raise Refused("pass-expired", "This pass has expired.")
     return content
+
+
+def _of_this_venue(found: bytes | str, expected: bytes | str) -> None:
+    if found != expected:
+        raise Refused("pass-other-venue", "This pass is of another venue, or signed by a key not known here.")

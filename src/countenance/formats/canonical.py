@@ -6,6 +6,7 @@ written again and must give the same bytes. Map keys sort length-first (RFC 7049
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -32,10 +33,10 @@ def decode(data: bytes, what: str) -> Any:
     try:
         stream = BytesIO(data)
         value = cbor2.load(stream)
-        same = stream.read(1) == b"" and cbor2.dumps(value, canonical=True) == data
+        same = stream.read(1) == b"" and cbor2.dumps(value, canonical=True) == data and _plain(value)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
         raise malformed from None
-    if not same or not _plain(value):
+    if not same:
         raise malformed
     return value
 
@@ -43,8 +44,8 @@ def decode(data: bytes, what: str) -> Any:
 def _plain(value: Any) -> bool:
     if isinstance(value, cbor2.CBORTag):
         return _plain(value.value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):  # cbor2 6 gives no dict inside a tag
         return all(_plain(k) and _plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
+    if type(value) in {list, tuple}:  # not isinstance: cbor2 5 gives simple values as a kind of tuple
         return all(_plain(item) for item in value)
     return isinstance(value, _PLAIN)

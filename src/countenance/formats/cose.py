@@ -8,6 +8,7 @@ protected header is exactly {1: alg}, the unprotected one exactly {4: kid} or {4
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from cbor2 import CBORTag
@@ -80,7 +81,7 @@ def _parts(message: bytes, tag: int, count: int, what: str) -> list[Any]:
 
 
 def _kid(header: Any, keys: set[int], what: str) -> bytes:
-    if not isinstance(header, dict) or set(header) != keys or not isinstance(header[4], bytes):
+    if not isinstance(header, Mapping) or set(header) != keys or not isinstance(header[4], bytes):
         raise _malformed(what)
     return header[4]
 

@@ -30,13 +30,21 @@ def read(text: str, key: Ed25519PublicKey) -> dict[str, Any]:
     """Return the facts, verified. Raises BadInput: receipt-malformed, receipt-altered."""
     malformed = BadInput("receipt-malformed", "This file is not a receipt.")
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=_no_twice)
         message = base64.b64decode(body.pop("signed"), validate=True)
+        readable = canonical.encode(body)  # not `body` itself: in Python 1 == 1.0 == True
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error, RecursionError):
         raise malformed from None
     facts = canonical.decode(cose.verify1(message, key, "receipt"), "receipt")
     if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
         raise malformed
-    if facts != body:
+    if canonical.encode(facts) != readable:
         raise BadInput("receipt-altered", "The readable part of this receipt is not what was signed.")
     return {name: value for name, value in facts.items() if name != "format"}
+
+
+def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: people read the first, programs the last."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError
+    return dict(pairs)

@@ -75,8 +75,7 @@ class Matcher:
         self._book.spend(permit, Door.COMPARE, scope)
         _made_under(permit, probe)
         _one_pack(probe.pack, index.pack, threshold.pack)
-        if not scope.subject.endswith(f":{index.generation}"):
-            raise Refused("gallery-stale", "The gallery has changed since this permit was given.")
+        _one_generation(scope, index)
         found = index.nearest(probe.vector)
         if found is None or not found.distance <= threshold.distance:
             return NonMatch()
@@ -86,6 +85,11 @@ class Matcher:
 def _made_under(permit: Permit, *features: Probe | Reference) -> None:
     if any(feature.permit is not permit for feature in features):
         raise Refused("permit-scope", "This face was captured or opened under another permit.")
+
+
+def _one_generation(scope: Scope, index: Index) -> None:
+    if not scope.subject.endswith(f":{index.generation}"):
+        raise Refused("gallery-stale", "The gallery has changed since this permit was given.")
 
 
 def _one_pack(*packs: str) -> None:

@@ -110,9 +110,11 @@ class Outbox:
             found = self._connection.execute(
                 select(schema.event.c.leaf, schema.event.c.sealed).where(schema.event.c.event_id == row)
             ).one_or_none()
-            if found is None or found.leaf != leaf:
+            if found is None or found.leaf != leaf or found.sealed is None:
                 raise StoreFault("chain-broken", "An event of this person's history is missing.")
             opened = self._sealer.open_record(head.key, person, "event", found.sealed)
+            if hashlib.sha256(opened).digest() != leaf:  # the sealed part of another event of theirs
+                raise StoreFault("chain-broken", "An event of this person's history is missing.")
             entry = Entry(leaf, opened[:NONCE_BYTES], opened[NONCE_BYTES:])
             entries.append(entry)
             record = canonical.decode(entry.record, "event")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from countenance import durable
-from countenance.errors import StoreFault
+from countenance.errors import BadInput, StoreFault
 from countenance.formats import canonical
 from countenance.quantities import Instant
 from countenance.vault.keys.roots import KEY_BYTES, Root
@@ -30,6 +30,22 @@ class Epoch:
 
 def _aad(number: int) -> bytes:
     return canonical.encode([_FORMAT, number])
+
+
+def _rows(data: bytes) -> list[tuple[int, int, bytes]]:
+    damaged = StoreFault("epoch-malformed", "The file of the epoch key is damaged.")
+    try:
+        value = canonical.decode(data, "epoch")
+    except BadInput:
+        raise damaged from None
+    if not isinstance(value, dict) or set(value) != {"format", "epochs"} or value["format"] != _FORMAT:
+        raise damaged
+    rows = value["epochs"]
+    if not isinstance(rows, list | tuple) or len(rows) not in {1, 2}:
+        raise damaged
+    if any(not isinstance(row, list | tuple) or [type(item) for item in row] != [int, int, bytes] for row in rows):
+        raise damaged
+    return [(number, made_at, wrapped) for number, made_at, wrapped in rows]
 
 
 class EpochFile:
@@ -54,12 +70,9 @@ class EpochFile:
             data = self._path.read_bytes()
         except OSError:
             raise StoreFault("epoch-missing", "The epoch key is missing; no face can be opened.") from None
-        value = canonical.decode(data, "epoch")
-        if not isinstance(value, dict) or value.get("format") != _FORMAT:
-            raise StoreFault("epoch-malformed", "The file of the epoch key is damaged.")
         return [
             Epoch(number, Instant(made_at), self._root.unwrap(wrapped, _aad(number)))
-            for number, made_at, wrapped in value["epochs"]
+            for number, made_at, wrapped in _rows(data)
         ]
 
     def add_next(self, current: Epoch, now: Instant) -> Epoch:
