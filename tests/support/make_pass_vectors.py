@@ -7,6 +7,7 @@ JSON: `why`, `text`, `public` (hex), and `expect`: the claims that are read, or 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "passes"
 # Keys of nobody, for vectors only.
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-KID = bytes.fromhex("0011223344556677")
+KID = hashlib.sha256(KEY.public_key().public_bytes_raw()).digest()[:8]
 PASS_KEY, HOLDER_KEY, NONCE = bytes(range(64, 96)), bytes(range(96, 128)), bytes(12)
 
 PLAIN = Pass(
@@ -144,7 +145,7 @@ _FRAME_CASES: dict[str, tuple[str, str, Callable[[], str]]] = {
     "header-open": ("protected header of indefinite length", "pass-malformed",
                     lambda: _with(PLAIN, protected=b"\xbf\x01\x27\xff")),
     "kid-missing": ("no key id", "pass-malformed", lambda: _with(PLAIN, unprotected={})),
-    "kid-text": ("key id as text", "pass-malformed", lambda: _with(PLAIN, unprotected={4: "00112233"})),
+    "kid-text": ("key id as text", "pass-malformed", lambda: _with(PLAIN, unprotected={4: KID.hex()})),
     "header-more": ("a header more than the format has", "pass-malformed",
                     lambda: _with(PLAIN, unprotected={4: KID, 5: bytes(12)})),
     "untagged": ("no CBOR tag", "pass-malformed", lambda: _with(PLAIN, tag=None)),

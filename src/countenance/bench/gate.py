@@ -38,7 +38,7 @@ class _Runs:
 
 
 def run(rounds: int, people: int, against: str | None, progress: Progress) -> dict[str, Any]:
-    """Time the gate, and the library `against` beside it; return what docs/benchmarks describes.
+    """Time the gate, and the library `against` beside it; return the figures that `--json` prints.
 
     `rounds`: how often each is run (the slow CNN: 3 at most, spread over the rounds). `progress(done, all)`
     counts people, then rounds. Raises BadInput(bench-peer-unknown, bench-peer-missing), ModelFault

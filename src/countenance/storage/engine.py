@@ -40,9 +40,11 @@ def _begin(connection: Connection) -> None:
 
 
 def open_engine(path: Path, *, create: bool = False) -> Engine:
-    """Return an engine on one SQLite file. Raises StoreFault(store-missing) unless `create`."""
+    """Return an engine on one SQLite file. Raises StoreFault(store-missing, store-incomplete) unless `create`."""
     if not create and not path.is_file():
         raise StoreFault("store-missing", f"The file {path.name} of the data folder is missing.")
+    if not create and path.stat().st_size == 0:  # SQLite would take it for a new one, and write to it
+        raise StoreFault("store-incomplete", f"The file {path.name} of the data folder is empty.")
     url = URL.create("sqlite+pysqlite", database=str(path))
     engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=8)
     event.listen(engine, "connect", _settle)

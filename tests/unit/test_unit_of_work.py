@@ -1,0 +1,327 @@
+"""A change and its events commit together; time never goes back."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, insert
+
+from countenance.clock import SetClock
+from countenance.errors import CountenanceError, Refused, StoreFault
+from countenance.flows import admit, pad, sweep
+from countenance.flows.venue import Venue
+from countenance.formats import canonical
+from countenance.quantities import DAY, HOUR, PersonId
+from countenance.storage import engine as engines
+from countenance.storage import schema
+from support.venue import SEARCH, START, comes_back, count, enrolled, no_camera, open_venue, rows_of, state_of
+
+
+def zone(unit: object, name: str = "back") -> None:
+    unit.run(insert(schema.zone).values(zone_id=name, kind="entrance", name="Back door"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.promise(5)
+def test_a_rollback_leaves_neither_the_change_nor_its_event(venue: Venue, folder: Path) -> None:
+    who = enrolled(venue).person
+    before = state_of(folder)
+    with pytest.raises(Refused), venue.store.write() as unit:
+        zone(unit)
+        unit.tell("zone", {"zone": "back"})
+        unit.tell_of(who, "decision", {"outcome": "admit"})
+        unit.set_mark("swept", unit.now)
+        raise Refused("stop", "Stop.")
+    assert state_of(folder) == before
+
+
+@pytest.mark.promise(5)
+def test_a_change_and_its_events_commit_together(venue: Venue, folder: Path) -> None:
+    who = enrolled(venue).person
+    events, zones = count(folder, "event"), count(folder, "zone")
+    with venue.store.write() as unit:
+        zone(unit)
+        unit.tell("zone", {"zone": "back"})
+        entry = unit.tell_of(who, "decision", {"outcome": "admit"})
+        assert (count(folder, "event"), count(folder, "zone")) == (events, zones)  # seen from outside: nothing yet
+    assert (count(folder, "event"), count(folder, "zone")) == (events + 2, zones + 1)
+    clear, sealed = rows_of(folder / "countenance.db", "event")[-2:]
+    assert canonical.decode(clear[2], "event") == {"type": "zone", "at": START, "body": {"zone": "back"}}
+    assert clear[1] == hashlib.sha256(clear[2]).digest()
+    assert sealed[1] == entry.leaf == hashlib.sha256(entry.nonce + entry.record).digest()
+    assert sealed[2] is None
+
+
+def test_a_write_that_breaks_a_rule_of_the_schema_leaves_nothing(venue: Venue, folder: Path) -> None:
+    before = state_of(folder)
+    with pytest.raises(StoreFault) as caught, venue.store.write() as unit:
+        unit.tell("zone", {"zone": "x"})
+        zone(unit, "entrance")  # exists already
+    assert caught.value.code == "store-fault"
+    assert "Back door" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    assert state_of(folder) == before
+
+
+def chain(venue: Venue, person: PersonId) -> list[dict[str, object]]:
+    with venue.store.read() as unit:
+        return [canonical.decode(entry.record, "event") for entry in unit.outbox.chain(person)]
+
+
+def test_a_persons_chain_is_numbered_and_linked(venue: Venue) -> None:
+    who = enrolled(venue)
+    enrolled(venue, "ben", 2)  # somebody else's events lie between
+    comes_back(venue, who.pass_text)
+    newest_first = chain(venue, who.person)
+    assert [r["number"] for r in newest_first] == [4, 3, 2, 1]
+    assert [r["type"] for r in newest_first] == ["decision", "pass-issued", "template-sealed", "consent-given"]
+    assert newest_first[-1]["before"] == b""
+    with venue.store.read() as unit:
+        leaves = [entry.leaf for entry in unit.outbox.chain(who.person)]
+    assert [r["before"] for r in newest_first[:-1]] == leaves[1:]
+
+
+def alter(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / "countenance.db")) as connection, connection:
+        assert connection.execute(statement, values).rowcount >= 1
+
+
+def rows_of_chain(venue: Venue, person: PersonId) -> list[int]:
+    """The rows of a person's events, oldest first."""
+    with venue.store.read() as unit:
+        leaves = {entry.leaf for entry in unit.outbox.chain(person)}
+    return [row[0] for row in rows_of(venue.folder / "countenance.db", "event") if row[1] in leaves]
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_a_missing_event_is_an_error_and_not_a_gap(venue: Venue, folder: Path, which: int) -> None:
+    who = enrolled(venue)
+    comes_back(venue, who.pass_text)
+    assert len(chain(venue, who.person)) == 4
+    alter(folder, "DELETE FROM event WHERE event_id = ?", rows_of_chain(venue, who.person)[which])
+    with pytest.raises(StoreFault) as caught:
+        chain(venue, who.person)
+    assert caught.value.code == "chain-broken"
+
+
+@pytest.mark.promise(5)
+def test_one_persons_events_cannot_hide_others_of_theirs(venue: Venue, folder: Path) -> None:
+    who = enrolled(venue)
+    comes_back(venue, who.pass_text)
+    first, *_, last = rows_of_chain(venue, who.person)
+    alter(folder, "UPDATE event SET sealed = (SELECT sealed FROM event WHERE event_id = ?) WHERE event_id = ?",
+          first, last)
+    with pytest.raises(StoreFault) as caught:
+        chain(venue, who.person)
+    assert caught.value.code == "chain-broken"
+
+
+@pytest.mark.parametrize(("statement", "code"), [
+    ("UPDATE event SET sealed = (SELECT sealed FROM event WHERE event_id = :b) WHERE event_id = :a",
+     "sealed-altered"),
+    ("UPDATE event SET leaf = (SELECT leaf FROM event WHERE event_id = :b) WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET clear = sealed, sealed = NULL WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET sealed = x'00' WHERE event_id = :a", "sealed-altered"),
+    ("UPDATE person SET sealed_head = NULL WHERE person_id = :ada", "hidden"),
+    ("UPDATE person SET sealed_head = (SELECT sealed_head FROM person WHERE person_id = :ben)"
+     " WHERE person_id = :ada",
+     "sealed-altered"),
+    ("UPDATE person SET record_key = (SELECT record_key FROM person WHERE person_id = :ben)"
+     " WHERE person_id = :ada",
+     "key-altered"),
+], ids=["sealed", "leaf", "clear", "short", "no head", "head", "key"])
+def test_swapped_sealed_rows_do_not_open(venue: Venue, folder: Path, statement: str, code: str) -> None:
+    ada, ben = enrolled(venue).person, enrolled(venue, "ben", 2).person
+    rows = {"a": rows_of_chain(venue, ada)[-1], "b": rows_of_chain(venue, ben)[-1], "ada": ada, "ben": ben}
+    with closing(sqlite3.connect(folder / "countenance.db")) as connection, connection:
+        assert connection.execute(statement, rows).rowcount == 1
+    if code == "hidden":  # known: whoever may write the store can hide a whole chain until the log is published
+        assert chain(venue, ada) == []
+        return
+    with pytest.raises(StoreFault) as caught:
+        chain(venue, ada)
+    assert caught.value.code == code
+    assert len(chain(venue, ben)) == 3
+
+
+@pytest.mark.promise(5)
+def test_sealed_events_name_nobody(venue: Venue, folder: Path) -> None:
+    who = enrolled(venue)
+    comes_back(venue, who.pass_text)
+    rows = rows_of(folder / "countenance.db", "event")
+    assert sum(row[3] is not None for row in rows) == 4
+    tied = [who.person.encode(), bytes.fromhex(who.person), b"entry.verify-not", b"ada"]
+    for row in rows:
+        held = b"".join(part for part in row if isinstance(part, bytes))
+        assert not any(name in held for name in tied)
+    with closing(sqlite3.connect(folder / "countenance.db")) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
+    assert columns == {"event_id", "leaf", "clear", "sealed", "published"}
+    person = rows_of(folder / "countenance.db", "person")
+    assert who.person.encode() in b"".join(str(c).encode() for c in person[0])  # the search finds what is there
+
+
+def test_two_seals_of_the_same_event_look_different(venue: Venue, folder: Path) -> None:
+    who = enrolled(venue).person
+    for _ in range(2):
+        with venue.store.write() as unit:
+            unit.tell_of(who, "decision", {})
+    one, two = rows_of(folder / "countenance.db", "event")[-2:]
+    assert one[1] != two[1]
+    assert one[3] != two[3]
+
+
+# -- time
+
+
+def test_a_clock_set_back_brings_nothing_back_to_life(venue: Venue, clock: SetClock, folder: Path) -> None:
+    who = enrolled(venue)
+    clock.move(366 * DAY)
+    sweep_code = code_of(lambda: comes_back(venue, who.pass_text))
+    assert sweep_code == "sweep-late"
+    with venue.store.write() as unit:
+        unit.set_mark("swept", unit.now)
+    assert code_of(lambda: comes_back(venue, who.pass_text)) == "consent-expired"
+    clock.move(-365 * DAY)
+    assert code_of(lambda: admit.by_pass(venue, who.pass_text, no_camera)) == "clock-set-back"
+    with venue.store.read() as unit:
+        assert unit.now == START + 366 * DAY
+    with venue.store.read() as unit, pytest.raises(Refused) as caught:
+        venue.gate.require_live(unit, who.person, who.purpose)
+    assert caught.value.code == "consent-expired"
+    assert code_of(lambda: enrolled(venue, "ben", 2)) == "clock-set-back"
+    assert sweep.sweep(venue).expired == 1  # retention goes on
+    assert count(folder, "template") == 0
+
+
+def code_of(act: Callable[[], object]) -> str:
+    with pytest.raises(CountenanceError) as caught:
+        act()
+    return caught.value.code
+
+
+@pytest.mark.parametrize(("back", "refused"), [(0, False), (5, False), (6, True), (HOUR, True)])
+def test_a_time_server_may_step_back_a_little(venue: Venue, clock: SetClock, back: int, refused: bool) -> None:
+    clock.move(DAY)
+    with venue.store.write() as unit:
+        assert unit.now == START + DAY
+    clock.move(-back)
+    if refused:
+        assert code_of(venue.store.require_forward) == "clock-set-back"
+    else:
+        venue.store.require_forward()
+    with venue.store.write() as unit:
+        assert unit.now == START + DAY
+    clock.move(back)
+    venue.store.require_forward()
+
+
+def test_the_high_water_mark_outlives_the_process(folder: Path, clock: SetClock) -> None:
+    with open_venue(folder, clock) as venue:
+        clock.move(10 * DAY)
+        with venue.store.write():
+            pass
+    with open_venue(folder, SetClock(START)) as venue:
+        assert code_of(venue.store.require_forward) == "clock-set-back"
+        with venue.store.read() as unit:
+            assert unit.now == START + 10 * DAY
+
+
+# -- stores that cannot go on
+
+
+def test_a_read_only_store_is_said_to_be_so_with_nothing_half_done(folder: Path) -> None:
+    with open_venue(folder) as venue:
+        who = enrolled(venue)
+        before = state_of(folder)
+        for engine in (venue.store.engine, venue.keys.engine):
+            engine.dispose()
+            event.listen(engine, "connect", lambda c, _r: c.execute("PRAGMA query_only=ON"))
+        for act in (lambda: enrolled(venue, "ben", 2), lambda: comes_back(venue, who.pass_text),
+                    lambda: pad.pad(venue, SEARCH, 2), lambda: sweep.sweep(venue)):
+            assert code_of(act) == "store-read-only"
+            assert state_of(folder) == before
+
+
+@pytest.mark.parametrize("which", ["store", "keys"])
+def test_a_full_store_is_said_to_be_so_with_nothing_half_done(folder: Path, which: str) -> None:
+    with open_venue(folder) as venue:
+        who = enrolled(venue)
+        engine = venue.store.engine if which == "store" else venue.keys.engine
+        engine.dispose()
+
+        def no_room(connection: sqlite3.Connection, _record: object) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+        event.listen(engine, "connect", no_room)
+        people, keys = count(folder, "person"), count(folder, "wrapped_key")
+        assert code_of(lambda: pad.pad(venue, SEARCH, 200)) == "store-full"
+        assert (count(folder, "person"), count(folder, "wrapped_key")) == (people, keys)
+        assert count(folder, "intent") == 0
+        assert comes_back(venue, who.pass_text).outcome is admit.Outcome.ADMIT
+
+
+def test_two_processes_take_turns(venue: Venue, folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "countenance.db", timeout=0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        event.listen(venue.store.engine, "connect", lambda c, _r: c.execute("PRAGMA busy_timeout=1"))
+        venue.store.engine.dispose()
+        before = state_of(folder)
+        assert code_of(lambda: enrolled(venue)) == "store-busy"
+        other.execute("ROLLBACK")
+        assert state_of(folder) == before
+    enrolled(venue)
+
+
+# -- what is deleted is gone
+
+SECRET = b"a secret of this test, 32 bytes!"
+
+
+def found_in(folder: Path) -> list[str]:
+    return [p.name for p in sorted(folder.iterdir()) if p.is_file() and SECRET in p.read_bytes()]
+
+
+@pytest.mark.promise(2)
+def test_emptying_the_log_leaves_no_copy_of_what_was_deleted(venue: Venue, folder: Path) -> None:
+    row = {"event_id": 10_000, "leaf": SECRET, "clear": b"x" * 5_000 + SECRET, "sealed": None, "published": False}
+    with venue.store.write() as unit:
+        unit.run(insert(schema.event).values(**row))
+    assert found_in(folder) == ["countenance.db-wal"]
+    venue.store.empty_wal()
+    assert found_in(folder) == ["countenance.db"]
+    with venue.store.write() as unit:
+        unit.run(schema.event.delete().where(schema.event.c.event_id == 10_000))
+    assert "countenance.db" in found_in(folder)  # deleted, committed, and still there
+    venue.store.empty_wal()
+    assert found_in(folder) == []
+    assert (folder / "countenance.db-wal").stat().st_size == 0
+
+
+@pytest.mark.promise(2)
+def test_a_reader_of_an_older_moment_holds_the_erasure_up(
+        venue: Venue, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    event.listen(venue.store.engine, "connect", lambda c, _r: c.execute("PRAGMA busy_timeout=1"))
+    venue.store.engine.dispose()
+    with engines.reading(venue.store.engine) as reader:
+        reader.execute(schema.event.select()).fetchone()
+        with venue.store.write() as unit:
+            unit.tell("zone", {})
+        assert code_of(venue.store.empty_wal) == "store-busy"
+    venue.store.empty_wal()
+
+
+def test_every_connection_overwrites_what_it_deletes(venue: Venue) -> None:
+    for engine in (venue.store.engine, venue.keys.engine):
+        with engine.connect() as one, engine.connect() as two:
+            for connection in (one, two):
+                read = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in (
+                    "secure_delete", "journal_mode", "synchronous", "temp_store", "foreign_keys", "mmap_size")}
+                assert read == {"secure_delete": 1, "journal_mode": "wal", "synchronous": 2, "temp_store": 2,
+                                "foreign_keys": 1, "mmap_size": 0}
