@@ -58,7 +58,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _far(picture: np.ndarray) -> np.ndarray:
     canvas = np.full((480, 640, 3), 128, np.uint8)
-    canvas[100:380, 130:503] = cv2.resize(picture, (373, 280))
+    canvas[120:312, 192:448] = cv2.resize(picture, (256, 192))
     return canvas
 
 

@@ -6,7 +6,7 @@ The stories take a `Venue`. Opening one finishes what a crash interrupted before
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,13 +46,7 @@ class Venue:
         self.entitlement = entitlement
         self.settings = settings.load(folder)
         self.venue_id = self.settings.venue
-        keys_engine = engines.open_engine(folder / KEYS)
-        migrate.require_current(keys_engine, key_schema.HEAD, "key")
-        engine = engines.open_engine(folder / DATA)
-        migrate.require_current(engine, schema.HEAD, "data")
-        root = roots.open_root(self.settings.root, folder)
-        self.keys = KeyStore(keys_engine, EpochFile(folder / EPOCH, root), clock)
-        self.store = Store(engine, clock, self.keys)
+        self.keys, self.store = self._stores(folder, clock)
         self.book = PermitBook(clock)
         self.gate = ConsentGate(
             self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours)
@@ -60,6 +54,19 @@ class Venue:
         self.matcher = Matcher(self.book)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
+
+    def _stores(self, folder: Path, clock: Clock) -> tuple[KeyStore, Store]:
+        with ExitStack() as opened:  # a venue that does not open leaves no file of its databases behind
+            root = roots.open_root(self.settings.root, folder)
+            keys_engine = engines.open_engine(folder / KEYS)
+            opened.callback(keys_engine.dispose)
+            migrate.require_current(keys_engine, key_schema.HEAD, "key")
+            engine = engines.open_engine(folder / DATA)
+            opened.callback(engine.dispose)
+            migrate.require_current(engine, schema.HEAD, "data")
+            keys = KeyStore(keys_engine, EpochFile(folder / EPOCH, root), clock)
+            opened.pop_all()
+        return keys, Store(engine, clock, keys)
 
     @property
     def pack(self) -> FacePack:

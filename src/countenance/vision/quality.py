@@ -57,7 +57,7 @@ def the_one_face(detections: list[Detection], frame: Frame, policy: Policy) -> D
     """
     inside = [found for found in detections if policy.zone.holds(found.box, frame.size)]
     if not inside:
-        raise BadInput("no-face", "No face was found; please look at the camera.")
+        raise BadInput("no-face", "No face was found; please come closer and look at the camera.")
     least = policy.smallest_face_px * (1 - _ROUNDING)
     near = [found for found in inside if found.box.width >= least]
     if not near:
