@@ -40,11 +40,11 @@ def listed(folder: Path) -> list[Photograph]:
 
 
 class Evaluation:
-    """The evaluation of one folder. Has a book of permits of its own, which opens no venue."""
+    """The evaluation of labelled photographs. Has a book of permits of its own, which opens no venue."""
 
-    def __init__(self, folder: Path, pack: FacePack) -> None:
-        self.photographs = listed(folder)
-        names = "\n".join(str(one.path.relative_to(folder)) for one in self.photographs)
+    def __init__(self, photographs: list[Photograph], pack: FacePack) -> None:
+        self.photographs = photographs
+        names = "\n".join(f"{one.identity}/{one.path.name}" for one in photographs)
         self.digest = hashlib.sha256(names.encode()).hexdigest()
         self.pack = pack
         self._book = PermitBook(SystemClock())

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.clock import SystemClock, utc_text
-from countenance.evaluation.dataset import Evaluation, Photograph
+from countenance.evaluation.dataset import Evaluation, Photograph, listed
 from countenance.vision.pack_runtime import FacePack
 from countenance.vision.synthetic import Nobody
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--groups", type=Path)
     given = parser.parse_args(arguments)
-    evaluation = Evaluation(given.folder, FacePack.open())
+    evaluation = Evaluation(listed(given.folder), FacePack.open())
     kept, vectors = evaluation.measured(_progress)
     group = set(given.groups.read_text().split("\n")) if given.groups else set()
     given.out.write_text(json.dumps(_fitted(evaluation, kept, vectors, group), indent=1) + "\n")
