@@ -11,7 +11,8 @@ from countenance.errors import Refused
 from countenance.permits import DOORS, LIFETIME_SECONDS, Door, Kind, Permit, PermitBook, Scope, person_scope
 from countenance.quantities import Instant, PersonId, PurposeId, VenueId
 
-SCOPES = [person_scope(kind, VenueId("v"), PurposeId("p"), PersonId(who)) for kind in Kind for who in ("ada", "ben")]
+SCOPES = [person_scope(kind, VenueId("v"), PurposeId("p"), PersonId(who))
+          for kind in Kind for who in ("ada", "ben")]
 STEPS = st.one_of(
     st.tuples(st.just("issue"), st.sampled_from(SCOPES)),
     st.tuples(st.just("move"), st.integers(-40, 40)),

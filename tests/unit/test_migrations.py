@@ -27,7 +27,8 @@ def test_migrations_make_exactly_the_tables_of_the_code(
     engine = engines.open_engine(tmp_path / name, create=True)
     migrate.upgrade(engine, which)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
         made = connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'table'")).scalars().all()
     assert migrate.version_of(engine) == head

@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -66,12 +67,15 @@ def test_each_kind_opens_its_own_doors_once_and_no_other(world: World) -> None:
 
 
 @pytest.mark.parametrize("forge", [
-    lambda real: Permit(real.number, real.scope), lambda real: replace(real), lambda real: Permit("0" * 32, real.scope),
+    lambda real: Permit(real.number, real.scope), lambda real: replace(real),
+    lambda real: Permit("0" * 32, real.scope),
     lambda real: real.number, lambda real: None, lambda real: 1, lambda real: True,
 ], ids=["same number", "replaced", "other number", "text", "None", "one", "True"])
-def test_a_permit_that_the_gate_did_not_make_is_worth_nothing(world: World, forge: Callable[[Permit], object]) -> None:
+def test_a_permit_that_the_gate_did_not_make_is_worth_nothing(
+        world: World, forge: Callable[[Permit], object]) -> None:
     real = world.issue(SCOPE)
-    assert refused(lambda: world.book.spend(forge(real), Door.EMBED, SCOPE)) == "permit-forged"  # type: ignore[arg-type]
+    forged: Any = forge(real)
+    assert refused(lambda: world.book.spend(forged, Door.EMBED, SCOPE)) == "permit-forged"
     world.book.spend(real, Door.EMBED, SCOPE)  # and the real one was not used up by the attempt
 
 
@@ -108,7 +112,8 @@ def test_a_dataset_permit_fits_no_venue(world: World) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "code"), [
-    (LIFETIME_SECONDS - 0.001, None), (LIFETIME_SECONDS, "permit-expired"), (LIFETIME_SECONDS + 1, "permit-expired"),
+    (LIFETIME_SECONDS - 0.001, None), (LIFETIME_SECONDS, "permit-expired"),
+    (LIFETIME_SECONDS + 1, "permit-expired"),
     (10 * LIFETIME_SECONDS, "permit-forged")])
 def test_a_permit_lapses(world: World, seconds: float, code: str | None) -> None:
     permit = world.issue(SCOPE)
@@ -142,7 +147,8 @@ def test_a_permit_cannot_be_copied_or_stored(world: World, how: Callable[[Permit
 
 
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_probe_cannot_be_copied_or_stored_and_shows_nothing(world: World, how: Callable[[object], object]) -> None:
+def test_a_probe_cannot_be_copied_or_stored_and_shows_nothing(
+        world: World, how: Callable[[object], object]) -> None:
     import numpy as np
 
     with Probe(np.full(4, 0.125, np.float32), "pack", world.issue(SCOPE)) as probe:

@@ -4,6 +4,7 @@ Ours is the whole story of `flows.admit.by_face`: permit, decoding, detection, a
 search of the gallery, and the decision on disk. Theirs is decoding, detection, embedding and distances to as
 many vectors, without consent, log or disk. Both alternate in one process on one thread (ours, theirs, ours,
 theirs, ...), and a ratio is the median over the pairs, so that a busy neighbour slows both sides of it.
+Ours then starts with caches that theirs has filled, as a gate does after a pause; alone it is some 2 ms faster.
 """
 
 from __future__ import annotations

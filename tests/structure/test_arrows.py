@@ -1,0 +1,108 @@
+"""Imports point one way (DESIGN 8), and some things only one place may do."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from source import Module, functions, imports, modules
+
+WORDS = {"errors", "clock", "quantities", "settings", "durable", "permits", "features"}
+BELOW: dict[str, set[str]] = {
+    "formats": WORDS,
+    "storage": WORDS | {"formats"},
+    "consent": WORDS | {"formats", "storage"},
+    "vision": WORDS,
+    "vault": WORDS | {"formats", "storage"},
+    "matching": WORDS,
+    "flows": WORDS | {"formats", "storage", "consent", "vision", "vault", "matching"},
+}
+LOWER = set(BELOW) | WORDS
+BELOW["evaluation"] = LOWER
+BELOW["controls"] = LOWER
+BELOW["integrations"] = LOWER
+BELOW["demo"] = BELOW["bench"] = LOWER | {"evaluation", "integrations", "demo"}
+BELOW["cli"] = LOWER | {"evaluation", "integrations", "demo", "bench", "controls"}
+BELOW["countenance"] = set()
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda m: m.name)
+def test_imports_point_one_way(module: Module) -> None:
+    allowed = WORDS if module.room in WORDS else BELOW[module.room] | {module.room}
+    ours = {name.split(".")[1] for name in imports(module) if name.startswith("countenance.")}
+    assert ours - allowed == set()
+
+
+ONLY = {
+    "onnxruntime": {"vision.session"},
+    "onnx": {"vision.graphs"},
+    "faiss": {"matching.embedded.gallery", "bench.gate"},
+    "time": {"clock"},
+    "alembic": {"storage.migrate"},
+    "sqlite3": {"storage.engine", "storage.faults"},
+    "cbor2": {"formats.canonical", "formats.cose"},
+}
+
+
+@pytest.mark.parametrize("part", ONLY)
+def test_only_its_own_module_imports(part: str) -> None:
+    users = {module.name for module in modules() if part in {name.split(".")[0] for name in imports(module)}}
+    assert users, f"nothing imports {part}: the rule guards nothing"
+    assert users <= ONLY[part]
+
+
+def _calls(name: str) -> set[str]:
+    return {module.name for module in modules() for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+            and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr) == name}
+
+
+@pytest.mark.promise(1)
+def test_only_the_book_builds_permits_and_only_the_gate_is_appointed() -> None:
+    assert _calls("Permit") == {"permits"}
+    assert _calls("appoint") == {"consent.gate"}
+
+
+@pytest.mark.promise(1)
+def test_only_vision_makes_probes_and_only_the_vault_references() -> None:
+    assert _calls("Probe") == {"vision.embed", "vision.synthetic"}
+    assert _calls("Reference") == {"vault.templates"}
+
+
+@pytest.mark.promise(1)
+def test_only_the_doors_measure_a_distance() -> None:
+    measuring = {module.name for module in modules() if "linalg.norm" in ast.unparse(module.tree)}
+    assert measuring == {"matching.score", "vision.pack_runtime"}  # the second: the length of a drawn pattern's
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    readers = {module.name for module in modules() for node in ast.walk(module.tree)
+               if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today", "time", "perf_counter"}
+               and isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date", "time"}}
+    assert readers == {"clock"}
+
+
+def test_key_bytes_are_touched_in_one_package() -> None:
+    users = {module.name for module in modules() if any("AESGCM" in name for name in imports(module))}
+    assert users == {"formats.cose", "matching.embedded.gallery", "vault.keys.roots", "vault.keys.store"}
+    private = {module.name for module in modules() if any("Ed25519PrivateKey" in name for name in imports(module))}
+    assert {name for name in private if not name.startswith("formats.")} == {"vault.keys.signing"}
+
+
+@pytest.mark.promise(1)
+def test_nothing_that_guards_answers_with_a_bool_or_none_instead_of_raising() -> None:
+    guarding = ("consent.gate", "permits", "vault.templates", "matching.matcher")
+    for module, function in functions():
+        if module.name in guarding and not function.name.startswith("__"):
+            returns = ast.unparse(function.returns) if function.returns else ""
+            assert "bool" not in returns, f"{module.name}.{function.name}"
+            if "None" in returns and returns != "None":
+                assert (module.name, function.name) == ("matching.matcher", "nearest")
+
+
+def test_pieces_are_small() -> None:
+    long_files = {m.name: n for m in modules() if (n := len(m.path.read_text().splitlines())) > 400}
+    assert long_files == {}
+    lengths = sorted(((f.end_lineno or 0) - f.lineno + 1, f"{m.name}.{f.name}") for m, f in functions())
+    assert len([1 for length, _ in lengths if length > 40]) <= len(lengths) // 50
+    assert lengths[-1][0] <= 60, lengths[-3:]

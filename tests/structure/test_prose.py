@@ -1,0 +1,133 @@
+"""Prose that is executed: commands, settings, links and steps are checked against the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+from source import ROOT, SOURCE, modules
+
+from countenance import settings
+from countenance.cli.main import app
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").glob("*.md")])
+
+
+def _commands() -> dict[str, object]:
+    top = typer.main.get_command(app)
+    found: dict[str, object] = {}
+    for name, command in top.commands.items():  # type: ignore[attr-defined]
+        found[name] = command
+        found |= {f"{name} {inner}": sub for inner, sub in getattr(command, "commands", {}).items()}
+    return found
+
+
+def _told() -> list[str]:
+    lines = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            lines += [line.strip() for line in block.splitlines()]
+    return [line for line in lines if re.match(r"(\.venv/bin/)?countenance ", line)]
+
+
+def test_every_command_in_the_pages_exists_with_its_options() -> None:
+    commands, told = _commands(), _told()
+    assert len(told) >= 7
+    for line in told:
+        words = shlex.split(line)[1:]
+        name = " ".join(words[:2]) if " ".join(words[:2]) in commands else words[0]
+        known = {option for p in commands[name].params for option in p.opts}  # type: ignore[attr-defined]
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_the_next_commands_of_the_demo_exist() -> None:
+    from countenance.cli.demo import NEXT
+
+    commands = _commands()
+    told = [line.split()[1:] for line in NEXT if line.strip().startswith("countenance")]
+    assert len(told) == 3
+    for words in told:
+        assert words[0] in commands
+
+
+def test_every_command_takes_json_and_has_help() -> None:
+    for name, command in _commands().items():
+        assert getattr(command, "help", ""), name
+        if not getattr(command, "commands", None):
+            assert "--json" in {o for p in command.params for o in p.opts}, name  # type: ignore[attr-defined]
+
+
+def test_the_readme_runs_as_it_is_written(tmp_path: Path) -> None:
+    from countenance.demo import portraits
+
+    block = re.search(r"## Use it\n\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block
+    picture = portraits.at_gate("collins")
+    (tmp_path / "face.jpg").write_bytes(portraits.jpeg(picture))
+    (tmp_path / "later.jpg").write_bytes(portraits.later(picture)["blurred"])
+    script = block.group(1).replace("countenance ", f"{Path(sys.executable).parent / 'countenance'} ")
+    done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Please come in.") == 2
+    assert (tmp_path / "gone.json").is_file()
+
+
+def test_links_lead_somewhere() -> None:
+    assert len(PAGES) > 15
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_tests_that_the_threats_name_exist() -> None:
+    text = (ROOT / "THREATS.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+(?:\.py)?/?)(?:::(\w+))?`", text)
+    assert len(named) >= 8
+    for path, function in named:
+        assert (ROOT / path).exists(), path
+        if function:
+            assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), function
+
+
+def test_the_settings_page_lists_every_setting() -> None:
+    text = (ROOT / "docs" / "operating" / "settings.md").read_text(encoding="utf-8")
+    told = {(a.strip(" `"), b) for a, b in re.findall(r"^\|([^|]*)\| `(\w+)` \|", text, re.MULTILINE)}
+    assert told == {(section, key) for section, keys in settings.SHAPE.items() for key in keys}
+
+
+@pytest.mark.parametrize("story", ["enrol", "admit", "withdraw", "renew", "sweep", "rotate", "about", "pad", "found"])
+def test_a_story_wears_the_numbers_of_its_page(story: str) -> None:
+    page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {story}\b.*?\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    assert section
+    steps = re.findall(r"\((\d+)\)", section.group(1))
+    highest = max(map(int, steps))
+    source = (SOURCE / "flows" / f"{story}.py").read_text(encoding="utf-8")
+    assert {int(n) for n in re.findall(r"\((\d+)\)", source)} == set(range(1, highest + 1))
+
+
+def test_error_codes_are_well_formed_and_sentences_are_sentences() -> None:
+    codes = set()
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {
+                "Refused", "BadInput", "StoreFault", "ModelFault"
+            } and len(node.args) == 2 and isinstance(node.args[0], ast.Constant):
+                codes.add(node.args[0].value)
+                if isinstance(node.args[1], ast.Constant):
+                    assert node.args[1].value.endswith("."), node.args[1].value
+    assert len(codes) > 60
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", code) for code in codes)
+
+
+def test_no_registry_host_and_no_path_of_a_machine_is_named() -> None:
+    words = ("py" + "pi.org", "pythonhosted" + ".org", "/work" + "/", "npmjs" + ".")
+    for path in [*PAGES, *SOURCE.rglob("*.py"), *SOURCE.rglob("*.toml"), ROOT / "Makefile", ROOT / "pyproject.toml"]:
+        text = path.read_text(encoding="utf-8")
+        assert not [word for word in words if word in text], path
