@@ -36,7 +36,7 @@ from countenance.matching.score import Threshold
 from countenance.permits import Door, Kind, Permit, PermitBook, _Entry, person_scope
 from countenance.quantities import DAY, Distance, PersonId, PurposeId, TemplateId, VenueId
 from countenance.storage import schema
-from countenance.storage.unit import Store
+from countenance.storage.unit import Unit
 from countenance.vault import templates
 from countenance.vault.keys import holder, store
 from countenance.vault.templates import Place, Stored
@@ -585,7 +585,7 @@ ATTACKS = [
     Attack("1.19", unknown_purpose, "purpose-unknown", ((notices, "purpose", _any_purpose),)),
     Attack("1.20", search_by_a_verify_purpose, "purpose-other", _at_gate("_compares")),
     Attack("1.21", expired_consent, "consent-expired", ((consents, "_not_expired", _nothing),)),
-    Attack("1.22", expired_by_the_clock_set_back, "clock-set-back", ((Store, "require_forward", _nothing),)),
+    Attack("1.22", expired_by_the_clock_set_back, "clock-set-back", ((Unit, "require_forward", _nothing),)),
     Attack("1.23", withdrawn_consent, "consent-withdrawn", ((consents, "_not_ended", _nothing),)),
     Attack("1.24", old_notice, "notice-outdated", ((consents, "_to_notice_in_force", _nothing),)),
     Attack("1.25", message_as_consent, "consent-message", ((acts, "MESSAGES", frozenset()),)),

@@ -120,7 +120,8 @@ def test_a_pass_that_cannot_be_read_back_enrols_nobody(venue: Venue, folder: Pat
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, MemoryError])
-def test_whatever_stops_the_hand_over_enrols_nobody(venue: Venue, folder: Path, error: type[BaseException]) -> None:
+def test_whatever_stops_the_hand_over_enrols_nobody(
+        venue: Venue, folder: Path, error: type[BaseException]) -> None:
     def hand_over(text: str) -> str:
         raise error
 
@@ -413,7 +414,8 @@ def test_a_withdrawal_after_the_comparison_wins(venue: Venue, monkeypatch: pytes
 
 @pytest.mark.parametrize(("at", "when"), points(12))
 def test_a_sweep_that_died_is_taken_up_again(
-        folder: Path, tmp_path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
+        folder: Path, tmp_path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch, at: int,
+        when: str) -> None:
     with open_venue(folder, clock) as venue:
         ada = person(venue, SEARCH)
         clock.move(366 * DAY)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from journeys.conftest import Run
 from PIL import Image
-from support import venue as support
 
 from countenance import clock
 from countenance.flows.found import DATA, KEYS
 from countenance.quantities import DAY
+from journeys.conftest import Run
+from support import venue as support
 
 # -- pictures ---------------------------------------------------------------------------------------------
 

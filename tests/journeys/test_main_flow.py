@@ -8,14 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from journeys.conftest import Run
-from support import venue as support
 
 from countenance.flows.found import DATA, KEYS
 from countenance.formats import receipts
 from countenance.quantities import PurposeId
 from countenance.vault import residue
 from countenance.vault.keys import signing
+from journeys.conftest import Run
+from support import venue as support
 
 
 def test_a_face_is_enrolled_admitted_withdrawn_and_referred(run: Run, home: Path, pictures: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_other_lane_stays_open_whatever_happens_to_faces(run: Run, home: Pat
         (zoo / name).unlink()
     assert run("admit", "--venue", zoo, "--lane", "plain", "--pass", home / "verify.pass").json["outcome"] == "admit"
     closed = run("admit", "--venue", zoo, "--pass", home / "verify.pass", "--image", pictures / "later.jpg")
-    assert closed.code == "store-missing"
+    assert closed.code == "root-missing"
 
 
 @pytest.mark.promise(2)

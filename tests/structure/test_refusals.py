@@ -14,7 +14,8 @@ from countenance.cli.main import app
 from countenance.vision import packs
 
 pytestmark = pytest.mark.promise(9)
-FORBIDDEN = re.compile(r"watch_?list|gender|ethnic|emotion|estimate_age|predict_age|\brace\b|\bsex\b|mood", re.IGNORECASE)
+FORBIDDEN = re.compile(
+    r"watch_?list|gender|ethnic|emotion|estimate_age|predict_age|\brace\b|\bsex\b|mood", re.IGNORECASE)
 
 
 def _names(tree: ast.Module) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -325,3 +326,23 @@ def test_every_connection_overwrites_what_it_deletes(venue: Venue) -> None:
                     "secure_delete", "journal_mode", "synchronous", "temp_store", "foreign_keys", "mmap_size")}
                 assert read == {"secure_delete": 1, "journal_mode": "wal", "synchronous": 2, "temp_store": 2,
                                 "foreign_keys": 1, "mmap_size": 0}
+
+
+def test_units_of_several_threads_wait_for_each_other(venue: Venue, folder: Path) -> None:
+    who, failed = enrolled(venue).person, []
+
+    def work() -> None:
+        for _ in range(25):
+            try:
+                with venue.store.write() as unit:
+                    unit.tell_of(who, "decision", {})
+            except StoreFault as error:
+                failed.append(error.code)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert [record["number"] for record in chain(venue, who)] == list(range(103, 0, -1))

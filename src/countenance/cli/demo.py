@@ -54,7 +54,7 @@ def demo(
         return
     told = _story(keep, people, as_json, ascii_only or not _speaks_unicode())
     if as_json:
-        print_out(True, told)
+        print_out(as_json, told)
     if not told["ok"]:
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from countenance.consent import notices
 from countenance.consent.acts import Act
@@ -111,9 +111,12 @@ def standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
     return found
 
 
+_ALL_OF = select(schema.consent).where(schema.consent.c.person_id == bindparam("whose"))
+
+
 def all_of(unit: Unit, person: PersonId) -> list[Consent]:
     """Return every consent of a person that is still on record, oldest first."""
-    rows = unit.run(select(schema.consent).where(schema.consent.c.person_id == person))
+    rows = unit.run(_ALL_OF, {"whose": person})
     return sorted((_consent(row) for row in rows), key=lambda consent: consent.given_at)
 
 
@@ -130,8 +133,8 @@ def _not_expired(unit: Unit, consent: Consent) -> None:
 
 
 def _to_notice_in_force(unit: Unit, consent: Consent) -> None:
-    if consent.notice_hash != notices.in_force(unit, consent.purpose).hash:
-        raise Refused("notice-outdated", "The notice has changed since; this person has not agreed to the new one.")
+    if consent.notice_hash != notices.hash_in_force(unit, consent.purpose):
+        raise Refused("notice-outdated", "The notice has changed; this person has not agreed to the new one.")
 
 
 def _newest(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from countenance.clock import Clock
 from countenance.consent import consents, notices
@@ -30,6 +30,8 @@ from countenance.storage.unit import Store, Unit
 
 PRESS_SECONDS = 15.0
 """How long a press may lie before the capture. Shorter is stricter."""
+
+_GENERATION = select(schema.gallery.c.generation).where(schema.gallery.c.purpose_id == bindparam("wanted"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,9 @@ class Members:
 class ConsentGate:
     """The gate of one open venue. Safe for several threads."""
 
-    def __init__(self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int) -> None:
+    def __init__(
+        self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int
+    ) -> None:
         self._venue = venue
         self._store = store
         self._clock = clock
@@ -82,8 +86,8 @@ class ConsentGate:
 
     def verify(self, person: PersonId, purpose: PurposeId) -> Granted:
         """Permit one comparison of one person with themselves. Raises Refused, StoreFault."""
-        self._store.require_forward()
         with self._store.read() as unit:
+            unit.require_forward()
             self._in_order(unit)
             self._compares(unit, purpose, "verify")
             consents.require_live(unit, person, purpose)
@@ -95,8 +99,8 @@ class ConsentGate:
         Codes of its own: press-missing, press-old, press-used, gallery-stale.
         """
         self._pressed_now(pressed)
-        self._store.require_forward()
         with self._store.read() as unit:
+            unit.require_forward()
             self._in_order(unit)
             self._compares(unit, purpose, "search")
             self._still_exact(unit, held)
@@ -104,17 +108,16 @@ class ConsentGate:
 
     def load(self, purpose: PurposeId) -> tuple[Granted, Members]:
         """Permit to hold the gallery in memory, with the complete list of its live members."""
-        self._store.require_forward()
         with self._store.read() as unit:
+            unit.require_forward()
             self._in_order(unit)
             self._compares(unit, purpose, "search")
             members = self._members(unit, purpose)
         return self._granted(gallery_scope(Kind.LOAD, self._venue, purpose, members.generation)), members
 
-    def is_exact(self, held: Members) -> None:
+    def is_exact(self, unit: Unit, held: Members) -> None:
         """Raise Refused(gallery-stale) unless `held` is still exactly the people with live consents."""
-        with self._store.read() as unit:
-            self._still_exact(unit, held)
+        self._still_exact(unit, held)
 
     def require_live(self, unit: Unit, person: PersonId, purpose: PurposeId) -> None:
         """Read the consent again, inside the transaction that commits the decision. Raises Refused."""
@@ -158,7 +161,7 @@ class ConsentGate:
 
     def _members(self, unit: Unit, purpose: PurposeId) -> Members:
         cap = notices.purpose(unit, purpose).gallery_cap
-        hash_in_force = notices.in_force(unit, purpose).hash
+        hash_in_force = notices.hash_in_force(unit, purpose)
         template, consent = schema.template, schema.consent
         # Two plain reads, joined here: SQLite without statistics joins these tables in quadratic time.
         ends: dict[str, int] = {row.consent_id: row.expires_at for row in unit.run(
@@ -179,8 +182,7 @@ class ConsentGate:
 
 
 def _generation(unit: Unit, purpose: PurposeId) -> int:
-    row = schema.gallery.c
-    return int(unit.run(select(row.generation).where(row.purpose_id == purpose)).scalar_one_or_none() or 0)
+    return int(unit.run(_GENERATION, {"wanted": purpose}).scalar_one_or_none() or 0)
 
 
 class DatasetGate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from countenance.errors import BadInput, Refused
 from countenance.formats import notices as form
@@ -32,11 +32,17 @@ def _purpose(row: Any) -> Purpose:
                    row.valid_days, row.gallery_cap)
 
 
+_PURPOSE = select(schema.purpose).where(schema.purpose.c.purpose_id == bindparam("wanted"))
+_IN_FORCE = (select(schema.notice.c.notice_hash, schema.notice.c.canonical)
+             .where(schema.notice.c.purpose_id == bindparam("wanted"))
+             .order_by(schema.notice.c.version.desc()).limit(1))
+
+
 def purpose(unit: Unit, purpose_id: PurposeId) -> Purpose:
     """Return a purpose. Raises Refused(purpose-unknown)."""
     if f"purpose/{purpose_id}" in unit.memo:
         return cast("Purpose", unit.memo[f"purpose/{purpose_id}"])
-    row = unit.run(select(schema.purpose).where(schema.purpose.c.purpose_id == purpose_id)).one_or_none()
+    row = unit.run(_PURPOSE, {"wanted": purpose_id}).one_or_none()
     if row is None:
         raise Refused("purpose-unknown", "This venue has no such purpose.")
     unit.memo[f"purpose/{purpose_id}"] = _purpose(row)
@@ -50,21 +56,29 @@ def purposes(unit: Unit) -> list[Purpose]:
 
 def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
     """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
+    if f"notice/{purpose_id}" not in unit.memo:
+        unit.memo[f"notice/{purpose_id}"] = form.parse(_newest(unit, purpose_id).canonical)
+    return cast("Notice", unit.memo[f"notice/{purpose_id}"])
+
+
+def hash_in_force(unit: Unit, purpose_id: PurposeId) -> str:
+    """Return the hash of the notice in force. Raises Refused(notice-missing)."""
     if f"notice/{purpose_id}" in unit.memo:
-        return cast("Notice", unit.memo[f"notice/{purpose_id}"])
-    table = schema.notice
-    row = unit.run(
-        select(table.c.canonical).where(table.c.purpose_id == purpose_id).order_by(table.c.version.desc()).limit(1)
-    ).one_or_none()
+        return in_force(unit, purpose_id).hash
+    return str(_newest(unit, purpose_id).notice_hash)
+
+
+def _newest(unit: Unit, purpose_id: PurposeId) -> Any:
+    row = unit.run(_IN_FORCE, {"wanted": purpose_id}).one_or_none()
     if row is None:
         raise Refused("notice-missing", "There is no notice for this purpose, so nobody can agree to it.")
-    unit.memo[f"notice/{purpose_id}"] = form.parse(row.canonical)
-    return form.parse(row.canonical)
+    return row
 
 
 def by_hash(unit: Unit, notice_hash: str) -> Notice:
     """Return the exact notice of a consent. Raises Refused(notice-missing)."""
-    row = unit.run(select(schema.notice.c.canonical).where(schema.notice.c.notice_hash == notice_hash)).one_or_none()
+    table = schema.notice
+    row = unit.run(select(table.c.canonical).where(table.c.notice_hash == notice_hash)).one_or_none()
     if row is None:
         raise Refused("notice-missing", "The text of this notice is not here any more.")
     return form.parse(row.canonical)
@@ -78,7 +92,8 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
     """
     about = purpose(unit, purpose_id)
     table = schema.notice
-    last = unit.run(select(func.max(table.c.version)).where(table.c.purpose_id == purpose_id)).scalar_one() or 0
+    newest = select(func.max(table.c.version)).where(table.c.purpose_id == purpose_id)
+    last = unit.run(newest).scalar_one() or 0
     notice = Notice(venue, purpose_id, last + 1, about.custody, about.valid_days,
                     {language: form.clean_text(text) for language, text in texts.items()})
     if last:

@@ -217,7 +217,7 @@ class Story:
 
     def _publish(self, venue: Venue) -> str:
         changed = {language: text + {"en": "\nNew: the gate by the lake is included.",
-                                     "zh": "\n新增：包括湖边入口。"}[language]
+                                     "zh": "\n现在也包括湖边入口。"}[language]
                    for language, text in self._notice(venue, SEARCH).texts.items()}
         with venue.store.write() as unit:
             notices.publish(unit, venue.venue_id, SEARCH, changed)

@@ -124,23 +124,29 @@ def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, 
 
 def _commit(venue: Venue, person: PersonId, purpose: PurposeId) -> None:
     """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides."""
-    venue.store.require_forward()
     with venue.store.write() as unit:
+        unit.require_forward()
         venue.gate.require_live(unit, person, purpose)
         enrol.live_template(unit, person, purpose)
-        reference = people.profile(unit, venue.keys, person).reference
-        venue.entitlement.require_good(reference, utc_day(unit.now))
-        unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value})
-        _count(unit, Outcome.ADMIT)
+        row = people.row(unit, person)
+        record = people.record_ref(row)
+        with venue.keys.kept_open(record):  # for the profile, the head of the chain, the event and the new head
+            profile = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile))
+            venue.entitlement.require_good(profile.reference, utc_day(unit.now))
+            unit.outbox.go_on_with(person, record.key_id, row.sealed_head)
+            unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value})
+            _count(unit, Outcome.ADMIT)
+            unit.outbox.flush()
+
+
+_ONE_MORE = insert(schema.hourly_count).on_conflict_do_update(
+    index_elements=["hour", "lane", "outcome"], set_={"number": schema.hourly_count.c.number + 1})
 
 
 def _count(unit: Unit, outcome: Outcome) -> None:
-    table = schema.hourly_count
     hour = unit.now - unit.now % HOUR
-    row = insert(table).values(hour=hour, lane="face", outcome=outcome.value, number=1,
-                               delete_at=hour + COUNTS_KEPT_DAYS * DAY)
-    unit.run(row.on_conflict_do_update(
-        index_elements=["hour", "lane", "outcome"], set_={"number": table.c.number + 1}))
+    unit.run(_ONE_MORE, {"hour": hour, "lane": "face", "outcome": outcome.value, "number": 1,
+                         "delete_at": hour + COUNTS_KEPT_DAYS * DAY})
 
 
 def counts(unit: Unit) -> dict[str, int]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from countenance.clock import utc_day, utc_text
 from countenance.consent import consents, notices
@@ -195,11 +195,14 @@ def say_no(venue: Venue, reference: str, hand_over: HandOver) -> str:
     return text
 
 
+_LIVE = select(schema.template).where(
+    schema.template.c.person_id == bindparam("whose"), schema.template.c.purpose_id == bindparam("what"),
+    schema.template.c.state == "live")
+
+
 def live_template(unit: Unit, person: PersonId, purpose: PurposeId) -> Any:
     """Return the row of a person's live template. Raises Refused(template-missing)."""
-    table = schema.template
-    row = unit.run(select(table).where(
-        table.c.person_id == person, table.c.purpose_id == purpose, table.c.state == "live")).one_or_none()
+    row = unit.run(_LIVE, {"whose": person, "what": purpose}).one_or_none()
     if row is None:
         raise Refused("template-missing", "No face of this person is enrolled for this purpose.")
     return row

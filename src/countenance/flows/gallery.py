@@ -18,6 +18,7 @@ from countenance.flows import people
 from countenance.matching.embedded.gallery import SealedGallery
 from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
 from countenance.storage import schema
+from countenance.storage.unit import Unit
 from countenance.vault.templates import Place, Stored
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Galleries:
         held = self._held.get(purpose)
         if held is not None:
             try:
-                self._venue.gate.is_exact(held.members)
-                self._same_tickets(held)
+                with self._venue.store.read() as unit:
+                    self._venue.gate.is_exact(unit, held.members)
+                    self._same_tickets(unit, held)
             except Refused:
                 self._held.pop(purpose)
             else:
@@ -58,17 +60,17 @@ class Galleries:
         self._held[purpose] = self._load(purpose)
         return self._held[purpose]
 
-    def _same_tickets(self, held: Held) -> None:
-        if held.tickets != self._tickets():
+    def _same_tickets(self, unit: Unit, held: Held) -> None:
+        if held.tickets != self._tickets(unit):
             raise Refused("gallery-stale", "Tickets have changed; the gallery must be read again.")
 
-    def _tickets(self) -> tuple[str, str]:
-        with self._venue.store.read() as unit:
-            return self._venue.entitlement.version(), utc_day(unit.now).isoformat()
+    def _tickets(self, unit: Unit) -> tuple[str, str]:
+        return self._venue.entitlement.version(), utc_day(unit.now).isoformat()
 
     def _load(self, purpose: PurposeId) -> Held:
         venue = self._venue
-        tickets = self._tickets()
+        with venue.store.read() as unit:
+            tickets = self._tickets(unit)
         granted, members = venue.gate.load(purpose)
         rows = self._entitled(self._rows(purpose, members))
         stored = [stored_template(row) for row in rows]

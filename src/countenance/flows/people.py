@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from countenance.errors import Refused
 from countenance.formats import canonical
@@ -36,9 +36,12 @@ def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, synthet
     return record.person
 
 
+_ROW = select(schema.person).where(schema.person.c.person_id == bindparam("wanted"))
+
+
 def row(unit: Unit, person: PersonId) -> Any:
     """Return a person's row. Raises Refused(person-unknown)."""
-    found = unit.run(select(schema.person).where(schema.person.c.person_id == person)).one_or_none()
+    found = unit.run(_ROW, {"wanted": person}).one_or_none()
     if found is None:
         raise Refused("person-unknown", "There is no record of this person.")
     return found

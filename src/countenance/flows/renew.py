@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 
-def renew(venue: Venue, person: PersonId, purpose: PurposeId, notice_hash: str, language: str, channel: str) -> str:
+def renew(
+    venue: Venue, person: PersonId, purpose: PurposeId, notice_hash: str, language: str, channel: str
+) -> str:
     """Renew a consent, and return the receipt.
 
     (1) it is the person's act, not a message; (2) the notice they saw is the one in force; (3) the new

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def rotate(venue: Venue, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
     """Begin a new epoch and return its number. Safe to interrupt anywhere; the next opening finishes it.
 
-    (1) to (4) are the key store's own (vault/keys/store.py); (5) the date that was promised to people who
+    (1), (2), (3) and (4) are the key store's own (vault/keys/store.py); (5) the date that was promised to people who
     withdrew is met, and the log says which epoch began.
     """
     number = venue.keys.rotate(progress)                                    # (1) to (4)

@@ -36,6 +36,9 @@ REF, ASK_NOT_BEFORE, CUSTODY, FACE_ID, PACK, SECRET, FORMAT = range(-65543, -655
 """Claims for private use (RFC 8392 9.1: below -65536)."""
 
 
+_NOBODY, _NOTHING, _NEVER = PersonId(""), PurposeId(""), Instant(0)
+
+
 @dataclass(frozen=True)
 class Pass:
     """The signed content. `person` is empty on the pass of somebody who said no: there is no such record.
@@ -50,12 +53,12 @@ class Pass:
     custody: Custody
     issued_at: Instant
     expires_at: Instant
-    person: PersonId = PersonId("")
-    purpose: PurposeId = PurposeId("")
+    person: PersonId = _NOBODY
+    purpose: PurposeId = _NOTHING
     face_id: bytes = b""
     pack: str = ""
     secret: bytes = b""
-    ask_not_before: Instant = Instant(0)
+    ask_not_before: Instant = _NEVER
 
     def binding(self) -> bytes:
         """Return the external data under which `secret` is sealed: it opens in no other pass."""

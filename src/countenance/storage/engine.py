@@ -58,9 +58,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Raises StoreFault; then nothing of it took effect, or (a crash between commit and answer) all of it.
     """
-    with told_plainly(), engine.connect().execution_options(countenance_begin="IMMEDIATE") as connection:
-        with connection.begin():
-            yield connection
+    with (
+        told_plainly(),
+        engine.connect().execution_options(countenance_begin="IMMEDIATE") as connection,
+        connection.begin(),
+    ):
+        yield connection
 
 
 @contextmanager

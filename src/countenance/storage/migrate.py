@@ -47,10 +47,13 @@ def _run(engine: Engine, which: str, target: str, *, up: bool) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("countenance.storage") / "migrations" / which))
     config.set_main_option("path_separator", "os")
-    with told_plainly(), engine.connect().execution_options(countenance_begin="IMMEDIATE") as connection:
-        with connection.begin():
-            config.attributes["connection"] = connection
-            if up:
-                command.upgrade(config, target)
-            else:
-                command.downgrade(config, target)
+    with (
+        told_plainly(),
+        engine.connect().execution_options(countenance_begin="IMMEDIATE") as connection,
+        connection.begin(),
+    ):
+        config.attributes["connection"] = connection
+        if up:
+            command.upgrade(config, target)
+        else:
+            command.downgrade(config, target)

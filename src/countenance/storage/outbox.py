@@ -51,6 +51,13 @@ class _Head:
     moved: bool = False
 
 
+_PERSON = schema.person.c.person_id == bindparam("whose")
+_HEAD_OF = select(schema.person.c.record_key, schema.person.c.sealed_head).where(_PERSON)
+_SET_HEAD = update(schema.person).where(_PERSON).values(sealed_head=bindparam("sealed"))
+_NEWEST = select(func.max(schema.event.c.event_id))
+_ADD = insert(schema.event)
+
+
 class Outbox:
     """The events of one unit of work. `flush` writes them; nothing is written before."""
 
@@ -85,21 +92,25 @@ class Outbox:
         """Take note of a person whose row was written in this very unit of work."""
         self._heads[person] = _Head(key, 0, b"", 0)
 
+    def go_on_with(self, person: PersonId, key: KeyId, sealed_head: bytes | None) -> None:
+        """Take note of a person whose row was just read, so that it is not read again."""
+        self._heads[person] = self._opened_head(person, key, sealed_head)
+
     def forget_chain(self, person: PersonId) -> None:
         """Leave a person's row alone at `flush`: it is deleted in this unit of work."""
         self._heads.pop(person, None)
 
     def flush(self) -> None:
-        """Write events and heads; called once, as the last thing before the commit."""
+        """Write events and heads; the last thing before the commit. Nothing is left to write after it."""
         if self._rows:
-            self._connection.execute(insert(schema.event), self._rows)
+            self._connection.execute(_ADD, self._rows)
         moved = [
-            {"p": person, "sealed_head": self._sealed_head(person, head)}
+            {"whose": person, "sealed": self._sealed_head(person, head)}
             for person, head in self._heads.items() if head.moved
         ]
         if moved:
-            where = schema.person.c.person_id == bindparam("p")
-            self._connection.execute(update(schema.person).where(where), moved)
+            self._connection.execute(_SET_HEAD, moved)
+        self._rows, self._heads = [], {}
 
     def chain(self, person: PersonId) -> list[Entry]:
         """Return all events of a person, newest first. Raises StoreFault(chain-broken) where one is missing."""
@@ -123,7 +134,7 @@ class Outbox:
 
     def _add(self, leaf: bytes, clear: bytes | None = None, sealed: bytes | None = None) -> int:
         if self._next_row is None:  # BEGIN IMMEDIATE: nobody else adds rows meanwhile
-            newest = self._connection.execute(select(func.max(schema.event.c.event_id))).scalar_one()
+            newest = self._connection.execute(_NEWEST).scalar_one()
             self._next_row = (newest or 0) + 1
         row = self._next_row
         self._next_row += 1
@@ -132,10 +143,7 @@ class Outbox:
 
     def _head(self, person: PersonId) -> _Head:
         if person not in self._heads:
-            found = self._connection.execute(
-                select(schema.person.c.record_key, schema.person.c.sealed_head)
-                .where(schema.person.c.person_id == person)
-            ).one_or_none()
+            found = self._connection.execute(_HEAD_OF, {"whose": person}).one_or_none()
             if found is None:
                 raise StoreFault("person-unknown", "There is no record of this person.")
             key = KeyId(found.record_key)

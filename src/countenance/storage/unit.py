@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from countenance.clock import Clock
@@ -24,13 +24,19 @@ from countenance.storage.outbox import Entry, Outbox, Sealer
 CLOCK_SLACK_SECONDS = 5
 """How far a clock may be set back unnoticed (time servers do a little). Smaller is stricter."""
 
+# Statements of the way through a gate are built once: building one takes three times as long as running it.
+_MARK = select(schema.mark.c.at).where(schema.mark.c.name == bindparam("wanted"))
+_NEW_MARK = insert(schema.mark)
+_SET_MARK = _NEW_MARK.on_conflict_do_update(index_elements=["name"], set_={"at": _NEW_MARK.excluded.at})
+
 
 class Unit:
     """What a story does within one transaction. Made by `Store.write` and `Store.read` only."""
 
-    def __init__(self, connection: Connection, outbox: Outbox, now: Instant) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox, now: Instant, shown: Instant) -> None:
         self.connection = connection
         self.now = now
+        self._shown = shown  # by the clock; before `now` where it was set back
         self.memo: dict[str, Any] = {}  # what was read and cannot change in this unit but by its own hand
         self._outbox = outbox
 
@@ -46,6 +52,11 @@ class Unit:
         """Record a sealed event about a person (storage/outbox.py)."""
         return self._outbox.tell_of(person, kind, body)
 
+    def require_forward(self) -> None:
+        """Raise StoreFault(clock-set-back) where the clock shows a time before one already seen."""
+        if self._shown < self.now - CLOCK_SLACK_SECONDS:
+            raise StoreFault("clock-set-back", "The clock was set back; faces wait until it has caught up.")
+
     @property
     def outbox(self) -> Outbox:
         """The events of this unit."""
@@ -53,12 +64,11 @@ class Unit:
 
     def set_mark(self, name: str, at: Instant) -> None:
         """Keep a moment under a name."""
-        row = insert(schema.mark).values(name=name, at=at)
-        self.run(row.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+        self.run(_SET_MARK, {"name": name, "at": at})
 
     def mark(self, name: str) -> Instant | None:
         """Return a kept moment, or None where there is none yet."""
-        at = self.run(select(schema.mark.c.at).where(schema.mark.c.name == name)).scalar_one_or_none()
+        at = self.run(_MARK, {"wanted": name}).scalar_one_or_none()
         return None if at is None else Instant(at)
 
     def move_gallery(self, purpose: PurposeId) -> None:
@@ -93,10 +103,8 @@ class Store:
 
     def require_forward(self) -> None:
         """Raise StoreFault(clock-set-back) while the clock shows a time before one already seen."""
-        with engines.reading(self.engine) as connection:
-            seen = self._seen(connection)
-        if self._clock.now() < seen - CLOCK_SLACK_SECONDS:
-            raise StoreFault("clock-set-back", "The clock was set back; faces wait until it has caught up.")
+        with self.read() as unit:
+            unit.require_forward()
 
     def empty_wal(self) -> None:
         """Leave nothing deleted in the write-ahead log (storage/engine.py)."""
@@ -107,10 +115,11 @@ class Store:
         self.engine.dispose()
 
     def _unit(self, connection: Connection) -> Unit:
-        now = Instant(max(self._clock.now(), self._seen(connection)))
-        return Unit(connection, Outbox(connection, self._sealer, now), now)
+        shown = self._clock.now()
+        now = Instant(max(shown, self._seen(connection)))
+        return Unit(connection, Outbox(connection, self._sealer, now), now, shown)
 
     @staticmethod
     def _seen(connection: Connection) -> Instant:
-        at = connection.execute(select(schema.mark.c.at).where(schema.mark.c.name == "time"))
+        at = connection.execute(_MARK, {"wanted": "time"})
         return Instant(at.scalar_one_or_none() or 0)

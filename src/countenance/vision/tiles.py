@@ -51,13 +51,18 @@ class Layout:
         `half`: from its middle to its right and to its bottom. The tile is the one nearest to (x, y), the
         first of two as near.
         """
-        level = min(range(len(self.tiles)), key=lambda i: _distance(self.tiles[i], x, y))
+        level = _nearest(self.tiles, x, y)
         tile = self.tiles[level]
         left, right = x - half[0] - tile.left, x + half[0] - tile.left
         top, bottom = y - half[1] - tile.top, y + half[1] - tile.top
         for _ in range(level):
             left, top, right, bottom = (value / RATE + _SHIFT for value in (left, top, right, bottom))
         return left, top, right, bottom
+
+
+@lru_cache(maxsize=1 << 16)
+def _nearest(tiles: tuple[Tile, ...], x: float, y: float) -> int:
+    return min(range(len(tiles)), key=lambda i: _distance(tiles[i], x, y))
 
 
 def _distance(tile: Tile, x: float, y: float) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from countenance.vault.residue import Needle
 
 FACE, RECORD, PASS = "face", "record", "pass"
 _BATCH = 2_000
+
+_ONE = select(wrapped_key).where(wrapped_key.c.key_id == bindparam("wanted"))
 
 T = TypeVar("T")
 
@@ -64,22 +67,37 @@ class KeyStore:
         self._epochs = epochs
         self._clock = clock
         self._epoch = epochs.read()[-1]
-        self._at_hand: dict[KeyId, bytearray] = {}
+        self._of_thread = threading.local()  # so that one story's end wipes no other story's keys
 
     @property
     def epoch(self) -> tuple[int, Instant]:
         """Return the number of the epoch in force and when it was made."""
         return self._epoch.number, self._epoch.made_at
 
+    @property
+    def _at_hand(self) -> dict[KeyId, bytearray]:
+        kept: dict[KeyId, bytearray] = self._of_thread.__dict__.setdefault("kept", {})
+        return kept
+
+    @contextmanager
+    def kept_open(self, ref: KeyRef) -> Iterator[None]:
+        """Keep one key unwrapped until the block ends, for a story that needs it several times."""
+        with self._opened(ref) as key:
+            self._at_hand[ref.key_id] = key
+            try:
+                yield
+            finally:
+                self._at_hand.pop(ref.key_id, None)
+
     @contextmanager
     def at_hand(self) -> Iterator[None]:
         """Keep the keys made inside this block unwrapped until it ends; for one story's own work."""
+        before = set(self._at_hand)
         try:
             yield
         finally:
-            for key in self._at_hand.values():
-                key[:] = bytes(KEY_BYTES)
-            self._at_hand.clear()
+            for key_id in set(self._at_hand) - before:
+                self._at_hand.pop(key_id)[:] = bytes(KEY_BYTES)
 
     def make(self, refs: Sequence[KeyRef]) -> None:
         """Make random keys under these names; durable on return, all or none."""
@@ -229,8 +247,7 @@ class KeyStore:
 
     def _row(self, key_id: KeyId) -> Any:
         with engines.reading(self.engine) as connection:
-            row = connection.execute(
-                select(wrapped_key).where(wrapped_key.c.key_id == key_id)).one_or_none()
+            row = connection.execute(_ONE, {"wanted": key_id}).one_or_none()
         if row is None:
             raise StoreFault("key-destroyed", "The key to this no longer exists.")
         return row
