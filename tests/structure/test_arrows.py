@@ -7,7 +7,7 @@ import ast
 import pytest
 from source import Module, functions, imports, modules
 
-WORDS = {"errors", "clock", "quantities", "settings", "durable", "permits", "features"}
+WORDS = {"errors", "clock", "quantities", "settings", "durable", "permits", "features", "process"}
 BELOW: dict[str, set[str]] = {
     "formats": WORDS,
     "storage": WORDS | {"formats"},

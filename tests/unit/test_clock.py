@@ -22,7 +22,7 @@ def test_dates_known_by_hand() -> None:
 
 @pytest.mark.parametrize("text", ["", "2026-02-29", "21.06.2026", "2026-6-1", "tomorrow"])
 def test_what_is_no_day_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"isoformat|month|day"):
         parse_day(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -150,13 +151,21 @@ def test_keys_at_hand_are_wiped_when_the_story_ends(venue: Venue) -> None:
     assert held[1] == bytearray(32)  # and so is one that was unwrapped, once it was used
 
 
-@pytest.mark.xfail(reason="BUG vault/keys/store.py at_hand: one story's end wipes every other story's keys")
-def test_one_storys_end_does_not_wipe_anothers_keys(venue: Venue) -> None:
+@pytest.mark.parametrize("where", ["inside", "another thread"])
+def test_one_storys_end_does_not_wipe_anothers_keys(venue: Venue, where: str) -> None:
     ref = new_ref(FACE, ADA, "x")
 
+    def story() -> None:
+        with venue.keys.at_hand():
+            venue.keys.make([new_ref(FACE, BEN, "x")])
+
     def meanwhile(key: bytearray) -> bytes:
-        with venue.keys.at_hand():  # another thread's story begins and ends
-            pass
+        if where == "inside":
+            story()
+        else:
+            thread = threading.Thread(target=story)
+            thread.start()
+            thread.join()
         return bytes(key)
 
     with venue.keys.at_hand():
@@ -487,3 +496,20 @@ def test_a_closed_venue_holds_no_epoch_key(folder: Path) -> None:
 def test_counts_are_of_rows(venue: Venue, folder: Path) -> None:
     enrolled(venue)
     assert venue.keys.count() == count(folder, "wrapped_key") == 2
+
+
+def test_a_key_kept_open_is_wiped_at_the_end_and_stays_at_hand_where_it_was(venue: Venue) -> None:
+    old, fresh = made(venue.keys), new_ref(FACE, BEN, "x")
+    held: list[bytearray] = []
+    with venue.keys.kept_open(old):
+        venue.keys.with_key(old, held.append)
+        venue.keys.with_key(old, held.append)
+        assert held[0] is held[1]
+        assert any(held[0])
+    assert not any(held[0])
+    with venue.keys.at_hand():
+        venue.keys.make([fresh])
+        with venue.keys.kept_open(fresh):
+            venue.keys.with_key(fresh, held.append)
+        assert any(held[2])
+    assert not any(held[2]), "left in memory"

@@ -25,6 +25,7 @@ from countenance.cli import (
     withdraw,
 )
 from countenance.errors import CountenanceError
+from countenance.process import no_core_dumps
 
 app = typer.Typer(
     help="Face recognition that asks first: consent is the key that makes comparison possible.",
@@ -41,6 +42,7 @@ for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("
 def run() -> NoReturn:
     """Run the command line; ends the process. Errors are one sentence with a code, and never a trace."""
     as_json = "--json" in sys.argv
+    no_core_dumps()
     try:
         app()
     except CountenanceError as error:

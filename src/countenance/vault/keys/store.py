@@ -83,6 +83,9 @@ class KeyStore:
     def kept_open(self, ref: KeyRef) -> Iterator[None]:
         """Keep one key unwrapped until the block ends, for a story that needs it several times."""
         with self._opened(ref) as key:
+            if ref.key_id in self._at_hand:  # whoever keeps it already also wipes it
+                yield
+                return
             self._at_hand[ref.key_id] = key
             try:
                 yield
