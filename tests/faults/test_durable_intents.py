@@ -203,7 +203,6 @@ def test_withdrawing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyP
     assert effects_of(venue, withdrawing(who), monkeypatch) == WITHDRAW
 
 
-IN_WAL = "BUG flows/recover.py: the log is emptied only where an intent is pending; DESIGN 3 says at each start"
 
 
 @pytest.mark.promise(2)
@@ -211,8 +210,7 @@ IN_WAL = "BUG flows/recover.py: the log is emptied only where an intent is pendi
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "fails"])
 @pytest.mark.parametrize(("at", "when"), [
     *points(len(WITHDRAW))[:9],
-    *(pytest.param(*point, marks=pytest.mark.xfail(reason=IN_WAL)) for point in points(len(WITHDRAW))[9:11]),
-    *points(len(WITHDRAW))[11:]])
+    *points(len(WITHDRAW))[9:]])
 def test_a_withdrawal_is_final_wherever_it_stopped(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str, dies: bool,
         purpose: PurposeId) -> None:
@@ -266,7 +264,6 @@ def test_a_recovery_that_dies_is_recovered(
         assert residue.search(again, ada.needles) == []
 
 
-@pytest.mark.xfail(reason="BUG flows/withdraw.py: one that failed is not finished until the next opening")
 def test_a_withdrawal_that_failed_is_finished_by_asking_again(venue: Venue, folder: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     ada = person(venue, SEARCH)
@@ -281,7 +278,7 @@ def test_a_withdrawal_that_failed_is_finished_by_asking_again(venue: Venue, fold
 
 # -- erase
 
-ERASE = [*WITHDRAW, "commit countenance.db", "commit keys.db", "empty", "commit countenance.db", "empty"]
+ERASE = ["commit countenance.db", *WITHDRAW, "commit keys.db", "empty", "commit countenance.db", "empty"]
 
 
 def test_erasing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,14 +286,12 @@ def test_erasing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch
     assert effects_of(venue, lambda v: withdraw.erase(v, ada.who.person), monkeypatch) == ERASE
 
 
-LOST = "BUG flows/withdraw.py erase: no intent before the withdrawals, so a crash forgets the erasure"
 
 
 @pytest.mark.promise(2)
 @pytest.mark.parametrize(("at", "when"), [
     *points(len(ERASE))[:1],
-    *(pytest.param(*point, marks=pytest.mark.xfail(reason=LOST)) for point in points(len(ERASE))[1:13]),
-    *points(len(ERASE))[13:]])
+    *points(len(ERASE))[1:]])
 def test_an_erasure_is_finished_wherever_it_died(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
     with open_venue(folder) as venue:
@@ -348,8 +343,7 @@ def test_padding_that_died_is_undone_or_whole(
 
 @pytest.mark.parametrize(("at", "when"), [
     *points(len(PAD))[:-1],
-    pytest.param(3, AFTER, marks=pytest.mark.xfail(
-        reason="BUG flows/intents.py undo_pad: destroys the keys of people whose commit took effect")),
+    (3, AFTER),
 ])
 def test_padding_that_failed_leaves_a_gallery_that_can_be_read(
         folder: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
@@ -429,7 +423,6 @@ def test_a_sweep_that_died_is_taken_up_again(
 
 
 @pytest.mark.promise(5)
-@pytest.mark.xfail(reason="BUG flows/recover.py: a rotation that is rolled forward is not told to the log")
 def test_a_rotation_that_was_rolled_forward_is_in_the_log(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from countenance.flows import rotate
@@ -443,7 +436,6 @@ def test_a_rotation_that_was_rolled_forward_is_in_the_log(
     assert [e["body"]["number"] for e in told if e["type"] == "epoch"] == [2]
 
 
-@pytest.mark.xfail(reason="BUG flows/venue.py open_venue: no lock, so a second process undoes a living enrolment")
 def test_opening_a_venue_twice_does_not_undo_what_is_under_way(
         venue: Venue, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make = venue.keys.make
@@ -461,7 +453,6 @@ def test_opening_a_venue_twice_does_not_undo_what_is_under_way(
     assert comes_back(venue, who.pass_text).outcome is admit.Outcome.ADMIT
 
 
-@pytest.mark.xfail(reason="BUG vault/keys/store.py: another process's rotation leaves this one with a dead epoch")
 def test_a_rotation_by_another_process_is_noticed(venue: Venue, folder: Path) -> None:
     from countenance.flows import rotate
 

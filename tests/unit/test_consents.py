@@ -307,7 +307,6 @@ def test_the_sweep_ends_what_is_over_and_says_so_first(venue: Venue, folder: Pat
     assert (count(folder, "person"), count(folder, "consent"), venue.keys.count()) == (0, 0, 0)
 
 
-@pytest.mark.xfail(reason="BUG flows/renew.py: person.delete_at is not moved, so the sweep erases a live consent")
 def test_a_renewed_person_is_not_erased_by_the_sweep(venue: Venue, clock: SetClock) -> None:
     who = enrolled(venue)
     clock.move(300 * DAY)
@@ -319,7 +318,6 @@ def test_a_renewed_person_is_not_erased_by_the_sweep(venue: Venue, clock: SetClo
 
 
 @pytest.mark.promise(2)
-@pytest.mark.xfail(reason="BUG flows/sweep.py: drops an expired pass's row, and with it the name of a living key")
 def test_withdrawing_after_the_pass_expired_still_destroys_its_key(
         venue: Venue, folder: Path, clock: SetClock) -> None:
     from countenance.clock import parse_day

@@ -15,6 +15,7 @@ somebody who withdrew is late.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
@@ -77,6 +78,7 @@ class ConsentGate:
         self._sweep_late = sweep_late_hours * HOUR
         self._issue = book.appoint()
         self._pressed: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def enrol(self, unit: Unit, person: PersonId, purpose: PurposeId) -> Granted:
         """Permit one template of somebody who has just said yes. Raises Refused, StoreFault."""
@@ -150,10 +152,11 @@ class ConsentGate:
         now = self._clock.monotonic()
         if not 0 <= now - pressed.moment <= PRESS_SECONDS:
             raise Refused("press-old", "The press was too long ago; press again.")
-        self._pressed = {n: m for n, m in self._pressed.items() if now - m <= PRESS_SECONDS}
-        if pressed.number in self._pressed:
-            raise Refused("press-used", "This press has been used; press again.")
-        self._pressed[pressed.number] = pressed.moment
+        with self._lock:
+            self._pressed = {n: m for n, m in self._pressed.items() if now - m <= PRESS_SECONDS}
+            if pressed.number in self._pressed:
+                raise Refused("press-used", "This press has been used; press again.")
+            self._pressed[pressed.number] = pressed.moment
 
     def _still_exact(self, unit: Unit, held: Members) -> None:
         if held.generation != _generation(unit, held.purpose) or unit.now >= held.until:

@@ -108,7 +108,7 @@ def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names
     try:
         yield
     except BaseException:
-        intents.undo_enrol(venue, intent)
+        intents.undo(venue, intent)
         raise
 
 

@@ -44,10 +44,13 @@ def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str,
     beside = folder.with_name(f".{folder.name}.new")
     try:
         shutil.rmtree(beside, ignore_errors=True)
-        (beside / SIGNING).mkdir(parents=True, mode=0o700)
+        beside.mkdir(parents=True, mode=0o700)
+        (beside / SIGNING).mkdir(mode=0o700)
         _keys(beside, root, clock)
         _data(beside, root, clock, texts, plan)
-        (beside / TICKETS).write_text("person_ref,household,valid_until,language,contact\n")
+        durable.create(beside / TICKETS, b"person_ref,household,valid_until,language,contact\n", durable.SECRET)
+        for name in (DATA, KEYS):
+            (beside / name).chmod(durable.SECRET)
         durable.write(beside / settings.FILE, _settings(texts, plan, root, threshold).encode())
         beside.replace(folder)
     except OSError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intent:
-    """One story under way. `keys` are those it makes (enrol) or destroys (withdraw)."""
+    """One story under way: enrol, pad, withdraw, expire or erase. `keys` are those it makes or destroys."""
 
     intent_id: str
     story: str
@@ -58,29 +58,34 @@ def end_of(unit: Unit, person: PersonId, story: str) -> None:
     unit.run(delete(table).where(table.c.person_id == person, table.c.story == story))
 
 
-def pending(unit: Unit) -> list[Intent]:
-    """Return all intents, oldest first."""
-    rows = unit.run(select(schema.intent).order_by(schema.intent.c.begun_at)).all()
+def pending(unit: Unit, *stories: str) -> list[Intent]:
+    """Return the intents of some stories, oldest first."""
+    table = schema.intent
+    rows = unit.run(select(table).where(table.c.story.in_(stories)).order_by(table.c.begun_at)).all()
     return [_intent(row) for row in rows]
 
 
-def undo_enrol(venue: Venue, intent: Intent) -> None:
-    """Undo an enrolment that did not go live: keys first, then every row it may have left."""
+def stands(unit: Unit, intent: Intent) -> bool:
+    """Say whether an intent is still there: its story has neither ended nor been undone."""
+    table = schema.intent
+    return unit.run(select(table.c.step).where(table.c.intent_id == intent.intent_id)).one_or_none() is not None
+
+
+def undo(venue: Venue, intent: Intent) -> None:
+    """Undo an enrolment whose person was not told that it succeeded: keys first, then every row it may have left.
+
+    A batch of made-up people whose one transaction took effect stays, whatever was raised after it.
+    """
+    with venue.store.read() as unit:
+        if intent.story == "pad" and not stands(unit, intent):
+            return
     venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
-        people = [intent.person]
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
-            unit.run(delete(table).where(table.c.person_id.in_(people)))
+            unit.run(delete(table).where(table.c.person_id == intent.person))  # a batch names nobody: no rows
         unit.move_gallery(intent.purpose)
         end(unit, intent)
     venue.store.empty_wal()
-
-
-def undo_pad(venue: Venue, intent: Intent) -> None:
-    """Undo a batch of made-up people: its rows were one transaction, so only keys can be left."""
-    venue.keys.destroy(intent.keys)
-    with venue.store.write() as unit:
-        end(unit, intent)
 
 
 def _intent(row: Any) -> Intent:

@@ -60,7 +60,7 @@ def _batch(venue: Venue, purpose_id: PurposeId, some: range, camera: SyntheticCa
                     _one(venue, unit, reference(row), record, face, yes, camera)   # (3) (4)
                 intents.end(unit, intent)
     except BaseException:
-        intents.undo_pad(venue, intent)
+        intents.undo(venue, intent)
         raise
 
 

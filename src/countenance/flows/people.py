@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
 
 from countenance.errors import Refused
 from countenance.formats import canonical
@@ -34,6 +34,12 @@ def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, synthet
         household=None, guardian=None, synthetic=synthetic, delete_at=unit.now + KEPT_DAYS * DAY))
     unit.outbox.begin_chain(record.person, record.key_id)
     return record.person
+
+
+def keep(unit: Unit, person: PersonId) -> None:
+    """Put off the day on which the sweep erases a person: they have just been here."""
+    table = schema.person
+    unit.run(update(table).where(table.c.person_id == person).values(delete_at=unit.now + KEPT_DAYS * DAY))
 
 
 _ROW = select(schema.person).where(schema.person.c.person_id == bindparam("wanted"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countenance.flows import intents, withdraw
+from countenance.flows import intents, rotate, withdraw
 from countenance.storage import engine as engines
 
 if TYPE_CHECKING:
@@ -12,19 +12,28 @@ if TYPE_CHECKING:
 
 
 def recover(venue: Venue) -> None:
-    """Roll every intent forward (withdraw, erase) or back (enrol), and finish a rotation. Raises StoreFault."""
-    venue.keys.finish_rotation()
+    """Finish a rotation; roll withdrawals, then erasures forward; undo what did not go live. Raises StoreFault.
+
+    Only for a process that has the folder alone: what another has under way is not a crash.
+    """
+    if venue.keys.rotation_unfinished:
+        rotate.rotate(venue)
+    roll_forward(venue)
     with venue.store.read() as unit:
-        pending = intents.pending(unit)
-    for intent in pending:
-        if intent.story == "enrol":
-            intents.undo_enrol(venue, intent)
-        elif intent.story == "pad":
-            intents.undo_pad(venue, intent)
-        elif intent.story == "withdraw":
-            withdraw.finish(venue, intent)
-        else:
-            withdraw.finish_erase(venue, intent.person, intent.keys[0])
-    if pending:
-        venue.store.empty_wal()
-        engines.empty_wal(venue.keys.engine)
+        begun = intents.pending(unit, "enrol", "pad")
+    for intent in begun:
+        intents.undo(venue, intent)
+    venue.store.empty_wal()
+    engines.empty_wal(venue.keys.engine)
+
+
+def roll_forward(venue: Venue) -> None:
+    """Finish every withdrawal and erasure that was begun; each step may be repeated, so it is safe at any time."""
+    for stories in (("withdraw", "expire"), ("erase",)):  # an erasure ends after the withdrawals that it began
+        with venue.store.read() as unit:
+            begun = intents.pending(unit, *stories)
+        for intent in begun:
+            if intent.story == "erase":
+                withdraw.go_on_erasing(venue, intent)
+            else:
+                withdraw.finish(venue, intent)

@@ -8,7 +8,7 @@ from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.acts import act_from_channel
 from countenance.consent.consents import Yes
-from countenance.flows import enrol, receipts
+from countenance.flows import enrol, people, receipts
 from countenance.quantities import PersonId, PurposeId
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def renew(
     with venue.store.write() as unit:
         enrol.live_template(unit, person, purpose)
         consent, entry = consents.renew(unit, person, purpose, Yes(notice_hash, language, act))   # (2) (3)
+        people.keep(unit, person)
         text = notices.by_hash(unit, notice_hash).texts[language]
         now = unit.now
     return receipts.write(venue, "renewal", person, now, entry, {           # (4)

@@ -1,6 +1,6 @@
 """sweep: retention that happens (docs/flows.md, sweep). Matching stops when it has not run for too long.
 
-(1) consents whose time is over are ended, and their keys destroyed, by the same steps as a withdrawal;
+(1) what was begun and failed is finished, and consents whose time is over are ended, by the same steps as a withdrawal;
 (2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted; (4) a rotation
 that is due is done; (5) the mark that it ran.
 """
@@ -15,6 +15,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.flows import rotate, withdraw
+from countenance.flows.recover import roll_forward
 from countenance.quantities import PersonId, PurposeId
 from countenance.storage import schema
 
@@ -35,12 +36,14 @@ class Swept:
 def sweep(venue: Venue, *, dry_run: bool = False,
           progress: Callable[[int, int], None] = lambda _done, _all: None) -> Swept:
     """Run the sweep. Safe to interrupt: what was begun is finished at the next opening. Raises StoreFault."""
+    if not dry_run:
+        roll_forward(venue)                                                 # (1)
     expired, people = _due(venue)
     rotation = rotate.is_due(venue)
     if dry_run:
         return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation)
     total = len(expired) + len(people)
-    for done, (person, purpose) in enumerate(expired):                      # (1)
+    for done, (person, purpose) in enumerate(expired):
         withdraw.withdraw(venue, person, purpose, State.EXPIRED)
         progress(done + 1, total)
     for done, person in enumerate(people):                                  # (2)
@@ -74,6 +77,8 @@ def _old_rows(venue: Venue, *, count_only: bool) -> int:
             old = table.c.delete_at <= unit.now
             if table is schema.consent:
                 old &= table.c.state != State.GIVEN.value
+            if table is schema.issued_pass:
+                old &= table.c.pass_key.is_(None)  # while the key lives its name must not be lost
             if count_only:
                 total += len(unit.run(select(table.c.delete_at).where(old)).all())
             else:

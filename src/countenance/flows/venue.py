@@ -22,6 +22,7 @@ from countenance.permits import PermitBook
 from countenance.quantities import Distance
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
+from countenance.storage.folder import moved_in
 from countenance.storage.unit import Store
 from countenance.vault.keys import roots, signing
 from countenance.vault.keys.epochs import EpochFile
@@ -118,7 +119,10 @@ def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = Non
 
     venue = Venue(folder, clock or SystemClock(), entitlement)
     try:
-        recover(venue)
-        yield venue
+        with moved_in(folder / settings.FILE) as tenancy:
+            if tenancy.alone:
+                recover(venue)
+            tenancy.share()
+            yield venue
     finally:
         venue.close()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 STOPPED, DESTROYED = 1, 2
+_STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire"}
+_ENDED = {story: state for state, story in _STORY.items()}
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,17 @@ class Withdrawn:
 def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.WITHDRAWN) -> Withdrawn:
     """Withdraw one consent, for good. Raises Refused(purpose-unknown, consent-missing), StoreFault.
 
-    `how` is EXPIRED when the sweep ends a consent whose time is over; the steps are the same.
+    `how` is EXPIRED when the sweep ends a consent whose time is over; the steps are the same. One that failed half
+    way (the store was busy, say) is finished by asking again.
     """
     with venue.store.write() as unit:                                       # (1) (2)
         notices.purpose(unit, purpose)
-        intent = _stop(unit, person, purpose, how, _rotation_due(venue, unit))
-    return finish(venue, intent, how)
+        intent = _begun(unit, person, purpose) or _stop(unit, person, purpose, how, _rotation_due(venue, unit))
+    return finish(venue, intent)
 
 
-def finish(venue: Venue, intent: Intent, how: State = State.WITHDRAWN) -> Withdrawn:
-    """Take a withdrawal from its intent to the end; also what recovery calls."""
+def finish(venue: Venue, intent: Intent) -> Withdrawn:
+    """Take a withdrawal from its intent to the end; also what recovery and the sweep call."""
     if intent.step <= STOPPED:
         venue.keys.destroy(intent.keys)                                     # (3)
         with venue.store.write() as unit:
@@ -66,9 +69,14 @@ def finish(venue: Venue, intent: Intent, how: State = State.WITHDRAWN) -> Withdr
         now = unit.now
     venue.store.empty_wal()
     receipt = receipts.write(venue, "erasure", intent.person, now, entry, {    # (5)
-        "purpose": intent.purpose, "ended": how.value, "final": True,
+        "purpose": intent.purpose, "ended": _ENDED[intent.story].value, "final": True,
         "copies_open_until": utc_text(due)})
     return Withdrawn(intent.person, intent.purpose, "final", due, receipt)
+
+
+def _begun(unit: Unit, person: PersonId, purpose: PurposeId) -> Intent | None:
+    mine = [i for i in intents.pending(unit, *_ENDED) if (i.person, i.purpose) == (person, purpose)]
+    return mine[0] if mine else None
 
 
 def _stop(unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Instant) -> Intent:
@@ -82,7 +90,7 @@ def _stop(unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Ins
              .values(state="plain"))
     standing = unit.mark("rotate_by")
     unit.set_mark("rotate_by", due if standing is None else Instant(min(due, standing)))
-    return intents.begin(unit, "withdraw", person, purpose, keys)
+    return intents.begin(unit, _STORY[how], person, purpose, keys)
 
 
 def _rotation_due(venue: Venue, unit: Unit) -> Instant:
@@ -118,24 +126,30 @@ def erase(venue: Venue, person: PersonId) -> list[Withdrawn]:
     What stays are leaves of the log that nobody can open or tie to anybody; the receipts that the person has
     are then the only proof. Raises Refused(person-unknown), StoreFault.
     """
-    with venue.store.read() as unit:
-        record = people.record_ref(people.row(unit, person))
-        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
-    withdrawn = [withdraw(venue, person, purpose) for purpose in standing]
     with venue.store.write() as unit:
-        intents.begin(unit, "erase", person, PurposeId(""), [record.key_id])
-    finish_erase(venue, person, record.key_id)
-    return withdrawn
+        record = people.record_ref(people.row(unit, person))
+        mine = [i for i in intents.pending(unit, "erase") if i.person == person]
+        intent = mine[0] if mine else intents.begin(unit, "erase", person, PurposeId(""), [record.key_id])
+    return go_on_erasing(venue, intent)
 
 
-def finish_erase(venue: Venue, person: PersonId, record: KeyId) -> None:
-    """Destroy the record key and delete the rows of a person who asked for it; also what recovery calls."""
-    venue.keys.destroy([record])
+def go_on_erasing(venue: Venue, intent: Intent) -> list[Withdrawn]:
+    """Take an erasure from its intent to the end; also what recovery and the sweep call."""
+    person = intent.person
+    with venue.store.read() as unit:
+        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
+        begun = [i.purpose for i in intents.pending(unit, *_ENDED) if i.person == person]
+    withdrawn = [withdraw(venue, person, purpose) for purpose in dict.fromkeys([*begun, *standing])]
+    venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
         due = _rotation_due(venue, unit)
         unit.set_mark("rotate_by", Instant(min(due, unit.mark("rotate_by") or due)))
+        whole = schema.person
+        unit.run(update(whole).where(whole.c.guardian == person).values(guardian=None))
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
-        intents.end_of(unit, person, "erase")
-        unit.tell("person-erased", {})
+        if intents.stands(unit, intent):
+            unit.tell("person-erased", {})
+        intents.end(unit, intent)
     venue.store.empty_wal()
+    return withdrawn

@@ -17,6 +17,9 @@ from countenance.errors import BadInput
 LARGEST = 1 << 20
 """Bytes. Nothing this program writes in CBOR comes near."""
 
+DEEPEST = 16
+"""Levels of lists, maps and tags. Nothing this program writes goes below four."""
+
 _PLAIN = (str, bytes, int, type(None))
 
 
@@ -41,11 +44,13 @@ def decode(data: bytes, what: str) -> Any:
     return value
 
 
-def _plain(value: Any) -> bool:
+def _plain(value: Any, level: int = 0) -> bool:
+    if level > DEEPEST:
+        return False
     if isinstance(value, cbor2.CBORTag):
-        return _plain(value.value)
+        return _plain(value.value, level + 1)
     if isinstance(value, Mapping):  # cbor2 6 gives no dict inside a tag
-        return all(_plain(k) and _plain(v) for k, v in value.items())
+        return all(_plain(k, level + 1) and _plain(v, level + 1) for k, v in value.items())
     if type(value) in {list, tuple}:  # not isinstance: cbor2 5 gives simple values as a kind of tuple
-        return all(_plain(item) for item in value)
+        return all(_plain(item, level + 1) for item in value)
     return isinstance(value, _PLAIN)

@@ -12,6 +12,9 @@ from countenance.quantities import PurposeId, VenueId
 
 _FORMAT = "countenance/notice/1"
 _LONGEST = 20_000
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that show nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def clean_text(text: str) -> str:
     could show something else than what is hashed.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-    hidden = any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"} and c != "\n" for c in text)
+    hidden = any((unicodedata.category(c) in _HIDDEN and c != "\n") or c in _BLANK for c in text)
     if not text or len(text) > _LONGEST or hidden:
         raise BadInput("notice-text", "A notice's text is empty, too long, or has hidden characters.")
     return text

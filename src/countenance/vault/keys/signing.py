@@ -30,11 +30,14 @@ def make(folder: Path, use: str) -> None:
 
 
 def signer(folder: Path, use: str) -> Signer:
-    """Open a signing key. Raises StoreFault(signer-missing)."""
+    """Open a signing key. Raises StoreFault(signer-missing, signer-open)."""
+    path = folder / f"{use}.key"
     try:
-        key = Ed25519PrivateKey.from_private_bytes((folder / f"{use}.key").read_bytes())
+        key, mode = Ed25519PrivateKey.from_private_bytes(path.read_bytes()), path.stat().st_mode
     except (OSError, ValueError):
         raise StoreFault("signer-missing", f"The key that signs each {use} cannot be read.") from None
+    if mode & 0o077:
+        raise StoreFault("signer-open", f"The key that signs each {use} may be readable by its owner only (chmod 600).")
     return Signer(key, key_id(key.public_key()))
 
 

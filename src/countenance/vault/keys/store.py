@@ -66,13 +66,15 @@ class KeyStore:
         self.engine = engine
         self._epochs = epochs
         self._clock = clock
-        self._epoch = epochs.read()[-1]
+        self._known: dict[int, Epoch] = {}
+        self._read_epochs()
         self._of_thread = threading.local()  # so that one story's end wipes no other story's keys
 
     @property
     def epoch(self) -> tuple[int, Instant]:
         """Return the number of the epoch in force and when it was made."""
-        return self._epoch.number, self._epoch.made_at
+        newest = self._read_epochs()
+        return newest.number, newest.made_at
 
     @property
     def _at_hand(self) -> dict[KeyId, bytearray]:
@@ -104,16 +106,17 @@ class KeyStore:
 
     def make(self, refs: Sequence[KeyRef]) -> None:
         """Make random keys under these names; durable on return, all or none."""
-        rows = []
-        for ref in refs:
-            key = bytearray(os.urandom(KEY_BYTES))
-            rows.append({
-                "key_id": ref.key_id, "kind": ref.kind, "binding": ref.binding(),
-                "epoch": self._epoch.number, "made_at": self._clock.now(),
-                "wrapped": _wrap(self._epoch, ref.key_id, ref.binding(), key),
-            })
-            self._at_hand[ref.key_id] = key
         with engines.writing(self.engine) as connection:
+            epoch = self._read_epochs()  # inside the transaction: a rotation cannot end between
+            rows = []
+            for ref in refs:
+                key = bytearray(os.urandom(KEY_BYTES))
+                rows.append({
+                    "key_id": ref.key_id, "kind": ref.kind, "binding": ref.binding(),
+                    "epoch": epoch.number, "made_at": self._clock.now(),
+                    "wrapped": _wrap(epoch, ref.key_id, ref.binding(), key),
+                })
+                self._at_hand[ref.key_id] = key
             connection.execute(insert(wrapped_key), rows)
 
     def seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
@@ -143,7 +146,7 @@ class KeyStore:
                 if ref.key_id not in rows:
                     raise StoreFault("key-destroyed", "The key to this no longer exists.")
                 row = rows[ref.key_id]
-                key = _unwrap(self._epoch, ref.key_id, self._bound(ref, row.binding), row.wrapped)
+                key = _unwrap(self._of(row.epoch), ref.key_id, self._bound(ref, row.binding), row.wrapped)
                 yield open_sealed(key, _aad(ref, label), sealed)
                 key[:] = bytes(KEY_BYTES)
 
@@ -196,23 +199,54 @@ class KeyStore:
             total = int(connection.execute(
                 select(func.count()).where(wrapped_key.c.epoch == old.number)).scalar_one())
         done = 0
-        while moved := self._rewrap_some(old, new):
-            done += moved
-            progress(done, total)
-        engines.empty_wal(self.engine)
-        self._epochs.keep_only(new)
-        self._epoch = new
+        self._known = {**self._known, new.number: new}
+        ended = False
+        while not ended:  # again where a key was made under the old epoch meanwhile
+            while moved := self._rewrap_some(old, new):
+                done += moved
+                progress(done, total)
+            engines.empty_wal(self.engine)
+            ended = self._ended(old, new)
+        self._read_epochs()
         return new.number
 
-    def finish_rotation(self) -> None:
-        """Roll an interrupted rotation forward; nothing to do otherwise."""
-        if len(self._epochs.read()) > 1:
-            self.rotate()
+    @property
+    def rotation_unfinished(self) -> bool:
+        """Say whether a rotation was begun and not ended."""
+        return len(self._epochs.read()) > 1
 
     def close(self) -> None:
-        """Let go of the file and wipe the epoch key from memory."""
-        self._epoch.key[:] = bytes(KEY_BYTES)
+        """Let go of the file and wipe the epoch keys from memory."""
+        for epoch in self._known.values():
+            epoch.key[:] = bytes(KEY_BYTES)
         self.engine.dispose()
+
+    def _ended(self, old: Epoch, new: Epoch) -> bool:
+        """Destroy the old epoch if no key is left under it; nobody can make one meanwhile."""
+        left = select(func.count()).where(wrapped_key.c.epoch == old.number)
+        with engines.writing(self.engine) as connection:
+            if connection.execute(left).scalar_one():
+                return False
+            self._epochs.keep_only(new)
+        return True
+
+    def _read_epochs(self) -> Epoch:
+        """Take the third place as it is now, and return the newest epoch. Another process may have rotated."""
+        epochs = self._epochs.read()
+        # Other threads may be using what was known: it is replaced, never wiped under their hands.
+        self._known = {epoch.number: self._known.get(epoch.number, epoch) for epoch in epochs}
+        return self._epoch
+
+    @property
+    def _epoch(self) -> Epoch:
+        return self._known[max(self._known)]
+
+    def _of(self, number: int) -> Epoch:
+        if number not in self._known:
+            self._read_epochs()
+        if number not in self._known:
+            raise StoreFault("key-altered", "A key was altered, moved, or is of another epoch.")
+        return self._known[number]
 
     def _rewrap_some(self, old: Epoch, new: Epoch) -> int:
         with engines.writing(self.engine) as connection:
@@ -236,7 +270,7 @@ class KeyStore:
             yield kept
             return
         row = self._row(ref.key_id)
-        key = _unwrap(self._epoch, ref.key_id, self._bound(ref, row.binding), row.wrapped)
+        key = _unwrap(self._of(row.epoch), ref.key_id, self._bound(ref, row.binding), row.wrapped)
         try:
             yield key
         finally:

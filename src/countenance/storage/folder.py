@@ -1,0 +1,53 @@
+"""One data folder, several processes: who has it open, and whether anybody else has.
+
+An advisory lock on `venue.toml`, shared by everybody who has the venue open. Whoever opens it while nobody else has it
+holds it alone for a moment, and only then may finish or undo what a crash left: what another process has under way
+is not a crash. Where the system has no such locks (Windows) one process at a time is the operator's care: LIMITS.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # not on this system
+    fcntl = None  # type: ignore[assignment]
+
+
+class Tenancy:
+    """This process's hold on the folder. `alone` until `share`."""
+
+    def __init__(self, handle: int, *, alone: bool) -> None:
+        self._handle = handle
+        self.alone = alone
+
+    def share(self) -> None:
+        """Let others in."""
+        if self.alone and fcntl is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_SH)
+        self.alone = False
+
+
+@contextmanager
+def moved_in(file: Path) -> Iterator[Tenancy]:
+    """Hold the folder of `file` until the block ends: alone if nobody else has it, otherwise shared with them."""
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        yield Tenancy(handle, alone=_alone(handle))
+    finally:
+        os.close(handle)
+
+
+def _alone(handle: int) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        return False
+    return True
