@@ -134,7 +134,7 @@ def test_withdrawal_leaves_neither_the_plain_nor_the_wrapped_key_in_any_file(hom
     zoo, search = home / "zoo", PurposeId("entry.search")
     person = PersonId(json.loads((home / "search.json").read_text())["person"])
     from countenance.clock import SystemClock
-    from countenance.flows.venue import open_venue
+    from countenance.flows.opening import open_venue
     from countenance.integrations.entitlement import CsvEntitlement
 
     with open_venue(zoo, CsvEntitlement(zoo / "tickets.csv"), SystemClock()) as venue:

@@ -26,7 +26,7 @@ from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
 from countenance.features import Probe
 from countenance.flows import admit, enrol, found, pad
-from countenance.flows import venue as venues
+from countenance.flows import opening as venues
 from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.permits import Door, Permit, PermitBook, Scope

@@ -21,7 +21,8 @@ from countenance.demo import portraits
 from countenance.errors import ModelFault
 from countenance.flows import admit, enrol, found, pad
 from countenance.flows.capture import Timings
-from countenance.flows.venue import Venue, open_venue
+from countenance.flows.opening import open_venue
+from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.quantities import PurposeId
 

@@ -32,7 +32,7 @@ HERE = Path()
 def opened(folder: Path) -> Iterator[Venue]:
     """Open the venue with the ticket list its settings name."""
     from countenance import settings
-    from countenance.flows.venue import open_venue
+    from countenance.flows.opening import open_venue
     from countenance.integrations.entitlement import CsvEntitlement
 
     tickets = folder / settings.load(folder).entitlement_csv

@@ -16,8 +16,8 @@ from countenance.errors import BadInput
 from countenance.flows import admit, enrol, withdraw
 from countenance.flows.capture import Timings
 from countenance.flows.found import DEMO_ONLY, found
+from countenance.flows.opening import open_venue
 from countenance.flows.ports import Camera
-from countenance.flows.venue import open_venue
 from countenance.integrations.entitlement import CsvEntitlement
 from countenance.quantities import PurposeId
 from countenance.vision import image

@@ -22,7 +22,7 @@ from countenance.demo.teller import Teller
 from countenance.errors import Refused
 from countenance.flows import admit, enrol, pad, passes, renew, rotate, withdraw
 from countenance.flows.found import DEMO_ONLY, SIGNING, found
-from countenance.flows.venue import open_venue
+from countenance.flows.opening import open_venue
 from countenance.integrations.entitlement import CsvEntitlement
 from countenance.quantities import KeyId, PersonId, PurposeId
 from countenance.storage import schema

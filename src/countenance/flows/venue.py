@@ -1,17 +1,16 @@
 """An open venue: one data folder with its keys, its stores, its gate and its model, put together.
 
-The stories take a `Venue`. Opening one finishes what a crash interrupted before anything else happens.
+The stories take a `Venue`; `opening.open_venue` gives one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countenance import settings
-from countenance.clock import Clock, SystemClock
+from countenance.clock import Clock
 from countenance.consent.gate import ConsentGate
 from countenance.errors import Refused
 from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, EPOCH, KEYS, SIGNING
@@ -22,7 +21,6 @@ from countenance.permits import PermitBook
 from countenance.quantities import Distance
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
-from countenance.storage.folder import moved_in
 from countenance.storage.unit import Store
 from countenance.vault.keys import roots, signing
 from countenance.vault.keys.epochs import EpochFile
@@ -39,7 +37,7 @@ DEMO_SEARCH = Distance(0.35)
 
 
 class Venue:
-    """Everything a story needs. Use `open_venue`; close it, or leave its block."""
+    """Everything a story needs. See `opening.open_venue`."""
 
     def __init__(self, folder: Path, clock: Clock, entitlement: Entitlement) -> None:
         self.folder = folder
@@ -107,22 +105,3 @@ class Venue:
         """Let go of files and wipe keys."""
         self.store.close()
         self.keys.close()
-
-
-@contextmanager
-def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = None) -> Iterator[Venue]:
-    """Open a data folder, finish what was interrupted, and close it at the end.
-
-    Raises StoreFault: store-absent, store-incomplete, store-missing, store-newer, epoch-missing, ...
-    """
-    from countenance.flows.recover import recover
-
-    venue = Venue(folder, clock or SystemClock(), entitlement)
-    try:
-        with moved_in(folder / settings.FILE) as tenancy:
-            if tenancy.alone:
-                recover(venue)
-            tenancy.share()
-            yield venue
-    finally:
-        venue.close()
