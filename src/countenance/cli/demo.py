@@ -70,6 +70,8 @@ def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[s
         story = Story(folder, clock, teller, people)
         with progress("Enrolling made-up people", as_json) as update:
             story.run(update)
+        if keep is not None:
+            story.keep_artefacts(folder / "taken-home")
     teller.say("")
     medians = teller.medians()
     teller.say("One admission, median in ms:")
@@ -77,7 +79,7 @@ def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[s
     for line in PROVES:
         teller.say(line)
     if keep is not None:
-        teller.say(f"The venue is in {folder}, yesterday's backups beside it.")
+        teller.say(f"The venue is in {folder}, with what people took home in taken-home/.")
     for line in ("", *NEXT):
         teller.say(line)
     return teller.json()

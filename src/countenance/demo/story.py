@@ -6,6 +6,7 @@ domain; the other people are made up, and those in the gallery have no face at a
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,7 @@ class Story:
         self.shown = [self.now, self.stranger, *self.later.values()]
         self.pictures_taken = 0
         self.passes: dict[str, str] = {}
+        self.receipts: dict[str, str] = {}
         self.person: dict[str, PersonId] = {}
 
     def run(self, progress: Progress) -> None:
@@ -145,10 +147,13 @@ class Story:
         self.tell.chapter("Collins withdraws; no reason, no fee")
         person = self.person["collins"]
         needles = self._key_needles(venue, person)
-        copies = self.folder.parent / f"{self.folder.name}-yesterday"
+        with tempfile.TemporaryDirectory(prefix="countenance-attacker-") as scratch:
+            self._withdrawal_attacked(venue, person, needles, Path(scratch) / "yesterday")
+
+    def _withdrawal_attacked(self, venue: Venue, person: PersonId, needles: list[Needle], copies: Path) -> None:
         attacker.copy_stores(venue, copies)
         self.tell.step("Matching stops, the key is destroyed", "final",
-                       lambda: withdraw.withdraw(venue, person, SEARCH).final)
+                       lambda: self._withdraw(venue, person))
         self.tell.step("The same photograph that she enrolled with", "refer",
                        lambda: self._search(venue, self.now))
         self.tell.step("Her pass, in the lane without faces", "admit", lambda: self._plain(venue, "collins"))
@@ -194,6 +199,7 @@ class Story:
         yes = Yes(self._notice(venue, purpose).hash, "en", Act.ASSERTED)
         done = enrol.enrol(venue, reference, purpose, yes, self._camera(self.now), lambda text: text)
         self.person[reference], self.passes[reference] = done.person, done.pass_text
+        self.receipts[f"{reference}-enrolment"] = done.receipt
         venue.galleries.exact(SEARCH)
         return "enrolled"
 
@@ -224,8 +230,22 @@ class Story:
         return "in force"
 
     def _renew(self, venue: Venue) -> str:
-        renew.renew(venue, self.person["collins"], SEARCH, self._notice(venue, SEARCH).hash, "en", "desk")
+        notice = self._notice(venue, SEARCH).hash
+        self.receipts["collins-renewal"] = renew.renew(venue, self.person["collins"], SEARCH, notice, "en", "desk")
         return "renewed"
+
+    def _withdraw(self, venue: Venue, person: PersonId) -> str:
+        done = withdraw.withdraw(venue, person, SEARCH)
+        self.receipts["collins-erasure"] = done.receipt
+        return done.final
+
+    def keep_artefacts(self, folder: Path) -> None:
+        """Write what the people of the story took home: `NAME.pass` and `NAME.json` (receipts)."""
+        folder.mkdir()
+        for name, text in self.passes.items():
+            (folder / f"{name}.pass").write_text(text + "\n", encoding="utf-8")
+        for name, text in self.receipts.items():
+            (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
     def _rows(self, venue: Venue) -> dict[str, list[Any]]:
         with venue.store.read() as unit:

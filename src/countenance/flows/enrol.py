@@ -124,7 +124,7 @@ class _Pending:
 def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, ticket: Ticket, yes: Yes,
              chip: Chip, timings: Timings) -> _Pending:
     profile = Profile(ticket.reference, ticket.language or yes.language)
-    person = people.add(unit, venue.keys, names.record, profile)
+    person = people.add(unit, venue.keys, names.record, profile, household=ticket.household)
     consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     holder = HolderKey.make() if names.face is None else None

@@ -26,12 +26,13 @@ class Profile:
     language: str
 
 
-def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, synthetic: bool = False) -> PersonId:
+def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, household: str = "",
+        synthetic: bool = False) -> PersonId:
     """Write a new person whose record key was made under the name `record`."""
     sealed = keys.seal(record, "profile", canonical.encode([profile.reference, profile.language]))
     unit.run(insert(schema.person).values(
         person_id=record.person, record_key=record.key_id, sealed_profile=sealed, sealed_head=None,
-        household=None, guardian=None, synthetic=synthetic, delete_at=unit.now + KEPT_DAYS * DAY))
+        household=household or None, guardian=None, synthetic=synthetic, delete_at=unit.now + KEPT_DAYS * DAY))
     unit.outbox.begin_chain(record.person, record.key_id)
     return record.person
 
