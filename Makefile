@@ -15,7 +15,7 @@ test: check unit
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/structure
+	$(BIN)/pytest --no-summary tests/structure/test_arrows.py
 
 unit: $(VENV)/.dev
 	$(BIN)/pytest $(TEST_ARGS)

@@ -22,7 +22,7 @@ FORMAT = 1
 SHAPE: dict[str, dict[str, type]] = {
     "": {"format": int},
     "venue": {"id": str, "name": str, "contact": str, "regime": str, "scenario": str},
-    "gate": {"smallest_face_px": int, "sweep_late_after_hours": int, "threshold": str},
+    "gate": {"smallest_face_px": int, "most_cut_off_percent": int, "sweep_late_after_hours": int, "threshold": str},
     "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int},
     "entitlement": {"csv": str},
     "models": {"pack": str},
@@ -39,6 +39,7 @@ class Settings:
     regime: str
     scenario: str
     smallest_face_px: int
+    most_cut_off_percent: int
     sweep_late_after_hours: int
     threshold: str
     root: str
@@ -72,7 +73,8 @@ def _parse(text: str) -> Settings:
     flat = _flat(value)
     return Settings(
         VenueId(flat["venue.id"]), flat["venue.name"], flat["venue.contact"], flat["venue.regime"],
-        flat["venue.scenario"], flat["gate.smallest_face_px"], flat["gate.sweep_late_after_hours"],
+        flat["venue.scenario"], flat["gate.smallest_face_px"], flat["gate.most_cut_off_percent"],
+        flat["gate.sweep_late_after_hours"],
         flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
         flat["keys.rotate_within_hours"], flat["entitlement.csv"], flat["models.pack"],
     )

@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("by promise")
     for number, name in PROMISES.items():
         counts = by_promise.get(number, {})
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no test yet"
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none in this run"
         terminalreporter.write_line(f"{number}  {name:<36} {told}")
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.section(f"skipped: {len(skipped)}")

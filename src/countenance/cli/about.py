@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, YesOption, opened, print_out, write_new
-from countenance.errors import BadInput
+from countenance.cli.common import HERE, JsonOption, VenueOption, YesOption, confirmed, opened, print_out, reserved
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
@@ -24,7 +24,7 @@ def about(
     person: Annotated[str, typer.Option(help="The person's number here.")],
     erase: Annotated[bool, typer.Option("--erase", help="Erase everything held about this person.")] = False,
     receipts_out: Annotated[Path | None, typer.Option(
-        "--receipts-out", help="With --erase: an existing folder for the receipts.")] = None,
+        "--receipts-out", help="With --erase: an existing folder; erasures.json is written there.")] = None,
     yes: YesOption = False,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
@@ -49,11 +49,9 @@ def about(
 def _erase(venue: Venue, person: PersonId, receipts_out: Path | None, yes: bool, as_json: bool) -> None:
     from countenance.flows import withdraw
 
-    if not yes and not typer.confirm("Erase everything? What is left as proof are your receipts only."):
-        raise BadInput("not-confirmed", "Nothing was erased.")
-    done = withdraw.erase(venue, person)
-    for number, one in enumerate(done):
-        if receipts_out is not None:
-            write_new(receipts_out / f"erasure-{number + 1}.json", one.receipt)
+    confirmed("Erase everything? What is left as proof are your receipts only.", "Nothing was erased.", yes)
+    with reserved(receipts_out and receipts_out / "erasures.json") as write_receipts:
+        done = withdraw.erase(venue, person)
+        write_receipts(json.dumps([json.loads(one.receipt) for one in done], ensure_ascii=False, indent=1) + "\n")
     print_out(as_json, {"outcome": "erased", "person": person, "withdrawn": [one.purpose for one in done]},
               "Everything held about this person is erased; the receipts are the only proof left.")

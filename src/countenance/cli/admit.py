@@ -17,13 +17,15 @@ from countenance.cli.common import (
     print_out,
     read_text,
 )
-from countenance.errors import BadInput, Refused
+from countenance.errors import BadInput, CountenanceError, Refused
 
 if TYPE_CHECKING:
     from countenance.flows.admit import Decision
 
 REFERRED = 7
-"""What the command ends with where a person is referred to staff: not an error, and not an admission."""
+"""What the command ends with where a comparison did not match: not an error, and not an admission."""
+
+ADMIT, REFER = "Please come in.", "Staff will help."
 
 
 def register(app: typer.Typer) -> None:
@@ -40,18 +42,28 @@ def admit(
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Decide about one person at the gate: admit, or refer to staff (exit status 7)."""
-    if lane == "plain":
-        _plain(venue, pass_file, as_json)
-        return
-    if lane != "face":
-        raise BadInput("lane-unknown", "The lanes are face and plain.")
-    if image is None:
-        raise BadInput("image-missing", "The face lane needs a camera: --image FILE.")
-    decision = _face(venue, pass_file, image, press, purpose)
+    """Decide at the gate: admit, or refer.
+
+    Ends with 0 for admit. 7 is a comparison that did not match; any other status a refusal before one, with its reason
+    for staff on stderr. The words for the person in front are the same two in every case.
+    """
+    try:
+        if lane == "plain":
+            _plain(venue, pass_file, as_json)
+            return
+        if lane != "face":
+            raise BadInput("lane-unknown", "The lanes are face and plain.")
+        if image is None:
+            raise BadInput("image-missing", "The face lane needs a camera: --image FILE.")
+        decision = _face(venue, pass_file, image, press, purpose)
+    except CountenanceError as error:  # nothing was decided; the person in front hears the same words as ever
+        print_out(as_json, {"outcome": "refer", "reason": error.code,
+                            "error": {"code": error.code, "message": error.sentence}}, REFER)
+        sys.stderr.write(f"{error.sentence} [{error.code}]\n")
+        sys.exit(error.exit_status)
     print_out(as_json, {"outcome": decision.outcome.value, "reason": decision.reason,
                         "timings_ms": {k: round(v, 2) for k, v in decision.timings.ms.items()}},
-              "Please come in." if decision.outcome.value == "admit" else "Staff will help.")
+              ADMIT if decision.outcome.value == "admit" else REFER)
     if decision.outcome.value != "admit":
         sys.exit(REFERRED)
 
@@ -85,4 +97,4 @@ def _plain(folder: Path, pass_file: Path | None, as_json: bool) -> None:
     key = signing.verifier(folder / SIGNING, "pass")
     passes.plain_lane(read_text(pass_file), key, here.venue, CsvEntitlement(folder / here.entitlement_csv),
                       SystemClock().now())
-    print_out(as_json, {"outcome": "admit", "reason": "pass", "timings_ms": {}}, "Please come in.")
+    print_out(as_json, {"outcome": "admit", "reason": "pass", "timings_ms": {}}, ADMIT)

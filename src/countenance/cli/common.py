@@ -77,6 +77,44 @@ def write_new(path: Path, text: str) -> None:
         raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.") from None
 
 
+@contextmanager
+def reserved(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Take hold of a new file before an act that cannot be undone; give the function that fills it after.
+
+    Raises BadInput(file-exists, file-unwritable) before anything has happened. If nothing was written, the file goes.
+    """
+    from countenance import durable
+
+    written = False
+
+    def fill(text: str) -> None:
+        nonlocal written
+        if path is not None:
+            durable.write(path, text.encode(), durable.SECRET)
+        written = True
+
+    if path is not None:
+        try:
+            write_new(path, "")
+        except OSError:
+            raise BadInput("file-unwritable", f"{path.name} cannot be written there; nothing was done.") from None
+    try:
+        yield fill
+    finally:
+        if path is not None and not written:
+            path.unlink(missing_ok=True)
+
+
+def confirmed(question: str, otherwise: str, yes: bool) -> None:
+    """Go on if the person at the keyboard agrees. Raises BadInput(answer-missing, not-confirmed)."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("answer-missing", "Nobody is here to answer; say --yes if it is meant.")
+    if not typer.confirm(question, err=True):
+        raise BadInput("not-confirmed", otherwise)
+
+
 def print_out(as_json: bool, value: dict[str, Any], *lines: str) -> None:
     """Print `value` as JSON, or the lines for people."""
     if as_json:
@@ -96,4 +134,10 @@ def progress(title: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if done >= total:
+                bar.stop()  # and out of the way of what is printed next
+
+        yield update

@@ -13,13 +13,13 @@ from countenance.cli.common import (
     LanguageOption,
     VenueOption,
     YesOption,
+    confirmed,
     opened,
     print_out,
-    write_new,
+    reserved,
 )
-from countenance.errors import BadInput
 
-app = typer.Typer(help="Consents.", no_args_is_help=True)
+app = typer.Typer(help="Show and renew consents.", no_args_is_help=True)
 PersonOption = Annotated[str, typer.Option("--person", help="The person's number here.")]
 
 
@@ -59,10 +59,9 @@ def renew(
             notice = notices.in_force(unit, PurposeId(purpose))
         if not yes:
             typer.echo(notice.texts.get(language, ""), err=True)
-            if not typer.confirm("Did the person in front read this and say yes?", err=True):
-                raise BadInput("not-confirmed", "Nothing was renewed.")
-        receipt = story.renew(here, PersonId(person), PurposeId(purpose), notice.hash, language, channel)
-    if receipt_out is not None:
-        write_new(receipt_out, receipt)
+        confirmed("Did the person in front read this and say yes?", "Nothing was renewed.", yes)
+        with reserved(receipt_out) as write_receipt:
+            write_receipt(
+                story.renew(here, PersonId(person), PurposeId(purpose), notice.hash, language, channel))
     print_out(as_json, {"outcome": "renewed", "person": person, "purpose": purpose, "notice": notice.hash},
               f"Renewed for {purpose}, to the notice in force.")

@@ -30,13 +30,21 @@ NEXT = (
 )
 
 
+def _here() -> str:
+    """Return how this command was called, so that the next ones work as printed."""
+    if shutil.which("countenance"):
+        return "countenance"
+    called = Path(sys.argv[0])
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("demo")(demo)
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Tell it once and end; it always does.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Tell it once and end, as it does anyway.")] = False,
     keep: Annotated[Path | None, typer.Option(help="Leave the venue in this new folder.", metavar="DIR")] = None,
     me: Annotated[Path | None, typer.Option(help="A photograph of yourself.")] = None,
     later: Annotated[Path | None, typer.Option(help="Another, taken later.")] = None,
@@ -45,7 +53,11 @@ def demo(
     people: Annotated[int, typer.Option(help="Made-up people in the gallery.", min=0, max=20_000)] = 10_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch consent, enrolment, recognition, refusal and withdrawal on real portraits."""
+    """Watch the founding story on real portraits.
+
+    Consent, enrolment, recognition, refusal and withdrawal, ending by itself; or, with --me and --later, your own two
+    photographs.
+    """
     del once
     if (me is None) != (later is None):
         raise BadInput("demo-two-pictures", "Two photographs are needed: --me A --later B.")
@@ -79,9 +91,10 @@ def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[s
     for line in PROVES:
         teller.say(line)
     if keep is not None:
-        teller.say(f"The venue is in {folder}, with what people took home in taken-home/.")
+        teller.say(f"The venue is in {folder}, with what people took home in taken-home/. Try:")
+        teller.say(f"  {_here()} about --venue {folder} --person {story.person['collins-1to1']}")
     for line in ("", *NEXT):
-        teller.say(line)
+        teller.say(line.replace("countenance", _here(), 1))
     return teller.json()
 
 
@@ -112,8 +125,10 @@ def _mine(me: Path, later: Path, yes: bool, as_json: bool) -> None:
         if not typer.confirm("Are they of you, or of somebody who agrees?", err=True):
             raise BadInput("not-confirmed", "Nothing was compared.")
     told = compare(picture(me), picture(later), SystemClock())
-    sentence = "Please come in." if told["outcome"] == "admit" else f"Staff will help. ({told['reason']})"
-    print_out(as_json, told, sentence, *PROVES[2:])
+    words = {"admit": "Please come in.  (The two match.)", "refer": f"Staff will help.  ({told['told']})"}
+    print_out(as_json, told, words[told["outcome"]],
+              "The first was enrolled and the second compared with it, once; both are gone, and so is the key.",
+              "The threshold is for this demo only (README): two photographs of you may well be referred.")
 
 
 def _speaks_unicode() -> bool:

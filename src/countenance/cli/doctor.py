@@ -26,7 +26,11 @@ def doctor(
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a venue: stores, keys, clock, sweep, tickets, model. Opening it finishes what was interrupted."""
+    """Check a venue, part by part.
+
+    Opening it checks stores and keys and finishes what was interrupted; then clock, tickets, signing keys, model,
+    thresholds, retention and the gallery are looked at.
+    """
     if upgrade:
         _upgrade(venue)
     findings = []
@@ -46,7 +50,7 @@ def _looks(venue: Venue) -> dict[str, Callable[[], object]]:
 
     return {
         "clock": venue.store.require_forward,
-        "tickets": venue.entitlement.version,
+        "tickets": venue.entitlement.require_whole,
         "signing": lambda: [venue.signer(use) for use in ("pass", "receipt")],
         "model": lambda: venue.pack.check(),
         "gate": lambda: venue.threshold("verify"),

@@ -17,6 +17,7 @@ from countenance.cli.common import (
     picture,
     print_out,
     read_text,
+    reserved,
     write_new,
 )
 from countenance.errors import BadInput
@@ -24,6 +25,12 @@ from countenance.errors import BadInput
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
     from countenance.formats.notices import Notice
+
+
+_QUESTION = {
+    "en": "Use my face, or enter without my face? [face/without]",
+    "zh": "刷脸入园,还是不刷脸入园? [face = 刷脸 / without = 不刷脸]",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -72,8 +79,10 @@ def _ask(notice: Notice, language: str) -> bool:
     if not sys.stdin.isatty():
         raise BadInput("answer-missing", "Nobody is here to answer; say --yes or --no for the person in front.")
     sys.stderr.write(notice.texts[language] + "\n\n")
-    answer = typer.prompt("Use my face, or enter without my face? [face/without]", err=True)
-    return str(answer).strip().lower() == "face"
+    while True:
+        answer = str(typer.prompt(_QUESTION.get(language, _QUESTION["en"]), err=True)).strip().lower()
+        if answer in {"face", "without"}:
+            return answer == "face"
 
 
 def _hand_over(path: Path, text: str) -> str:
@@ -97,14 +106,13 @@ def _say_yes(venue: Venue, reference: str, notice: Notice, language: str, channe
 
     if image is None:
         raise BadInput("image-missing", "A picture of the person is needed: --image FILE.")
-    for path in (pass_out, receipt_out):
-        if path is not None and path.exists():
-            raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.")
+    if pass_out.exists():
+        raise BadInput("file-exists", f"{pass_out.name} exists already; it was left as it is.")
     answer = Yes(notice.hash, language, act_from_channel(channel))
-    enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
-                           lambda text: _hand_over(pass_out, text))
-    if receipt_out is not None:
-        write_new(receipt_out, enrolled.receipt)
+    with reserved(receipt_out) as write_receipt:
+        enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
+                               lambda text: _hand_over(pass_out, text))
+        write_receipt(enrolled.receipt)
     print_out(
         as_json, {"outcome": "enrolled", "person": enrolled.person, "purpose": enrolled.purpose,
                   "custody": notice.custody, "pass": str(pass_out)},

@@ -37,5 +37,5 @@ def init(
         as_json, {"venue": venue, "folder": str(folder), "threshold": threshold},
         f"{name} is set up in {folder}.",
         "Gates open to faces with the demo's threshold: for trying out only." if try_out else
-        "Gates stay closed to faces until they are calibrated; --demo-threshold opens them for trying out.",
+        "Gates stay closed to faces until they are calibrated; gate.threshold in venue.toml says so.",
         f"Next: put tickets into {folder / 'tickets.csv'}, then countenance enrol --venue {folder} --help")

@@ -6,7 +6,7 @@ import typer
 
 from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, progress
 
-app = typer.Typer(help="Keys and epochs.", no_args_is_help=True)
+app = typer.Typer(help="Rotate keys, and see the epoch in force.", no_args_is_help=True)
 
 
 @app.command("rotate")

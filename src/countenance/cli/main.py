@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 import typer
 
+from countenance import __version__
 from countenance.cli import (
     about,
     admit,
@@ -39,12 +43,23 @@ for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("
     app.add_typer(_group.app, name=_name)
 
 
+@app.callback(invoke_without_command=True)
+def _top(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:  # noqa: FBT003
+    if version:
+        typer.echo(f"countenance {__version__}")
+        raise typer.Exit
+
+
 def run() -> NoReturn:
     """Run the command line; ends the process. Errors are one sentence with a code, and never a trace."""
     as_json = "--json" in sys.argv
     no_core_dumps()
+    signal.signal(signal.SIGTERM, _stop)  # so that what is temporary is cleared away
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without these letters still gets the rest
     try:
-        app()
+        ended = app(standalone_mode=False)
     except CountenanceError as error:
         _say(as_json, error.code, error.sentence)
         sys.exit(error.exit_status)
@@ -56,10 +71,20 @@ def run() -> NoReturn:
         _say(as_json, *(("store-full", "There is no room left on the disk.") if full
                         else ("file-trouble", "A file could not be read or written.")))
         sys.exit(5)
+    except typer.Abort:
+        _say(as_json, "not-confirmed", "Nothing was done.")
+        sys.exit(4)
     except Exception as error:  # noqa: BLE001  # the last net: a trace would show its locals
+        if hasattr(error, "format_message"):  # the command line itself was wrong
+            _say(as_json, "usage", f"{error.format_message().rstrip('.')}; see --help.")
+            sys.exit(2)
         _say(as_json, "internal", f"Something went wrong inside ({type(error).__name__}); nothing was opened.")
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(ended if isinstance(ended, int) else 0)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _say(as_json: bool, code: str, sentence: str) -> None:

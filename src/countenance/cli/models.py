@@ -8,7 +8,7 @@ import typer
 
 from countenance.cli.common import JsonOption, print_out
 
-app = typer.Typer(help="Model packs.", no_args_is_help=True)
+app = typer.Typer(help="List, show and check model packs.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="A pack's name.")]
 DEFAULT = "dlib-resnet"
 
@@ -48,7 +48,9 @@ def _lines(value: object, depth: int = 0) -> list[str]:
     if isinstance(value, dict):
         lines = []
         for name, inner in value.items():
-            if isinstance(inner, dict | list):
+            if isinstance(inner, list) and not any(isinstance(one, dict | list) for one in inner):
+                lines.append(f"{pad}{name}: {', '.join(map(str, inner))}")
+            elif isinstance(inner, dict | list):
                 lines += [f"{pad}{name}:", *_lines(inner, depth + 1)]
             else:
                 lines.append(f"{pad}{name}: {inner}")

@@ -9,7 +9,7 @@ import typer
 
 from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text
 
-app = typer.Typer(help="Notices.", no_args_is_help=True)
+app = typer.Typer(help="Show and publish notices.", no_args_is_help=True)
 PurposeOption = Annotated[str, typer.Option("--purpose", help="entry.verify or entry.search.")]
 
 
@@ -23,7 +23,8 @@ def show(purpose: PurposeOption = "entry.verify", venue: VenueOption = HERE, as_
         notices.purpose(unit, PurposeId(purpose))
         notice = notices.in_force(unit, PurposeId(purpose))
     print_out(as_json, {"purpose": purpose, "version": notice.version, "hash": notice.hash, "texts": notice.texts},
-              f"Version {notice.version}, {notice.hash}", *notice.texts.values())
+              f"Version {notice.version}, {notice.hash}",
+              *(f"\n[{language}]\n{text}" for language, text in notice.texts.items()))
 
 
 @app.command("publish")
@@ -35,11 +36,12 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Put a new text in force. Nobody who agreed to the old one is compared until they renew."""
-    from countenance.consent import notices
+    from countenance.consent import consents, notices
     from countenance.quantities import PurposeId
 
     texts = {"en": read_text(english), "zh": read_text(chinese)}
     with opened(venue) as here, here.store.write() as unit:
         notice = notices.publish(unit, here.venue_id, PurposeId(purpose), texts)
-    print_out(as_json, {"purpose": purpose, "version": notice.version, "hash": notice.hash},
-              f"Version {notice.version} is in force; consents to older ones wait for their renewal.")
+        waiting = consents.waiting(unit, PurposeId(purpose))
+    print_out(as_json, {"purpose": purpose, "version": notice.version, "hash": notice.hash, "waiting": waiting},
+              f"Version {notice.version} is in force; {waiting} consents to older ones wait for their renewal.")

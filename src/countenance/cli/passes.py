@@ -9,7 +9,7 @@ import typer
 
 from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text, write_new
 
-app = typer.Typer(help="Passes.", no_args_is_help=True)
+app = typer.Typer(help="Issue plain passes, and read any pass.", no_args_is_help=True)
 
 
 @app.command("issue")

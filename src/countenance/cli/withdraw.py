@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text, write_new
+from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text, reserved
 from countenance.errors import BadInput
 
 if TYPE_CHECKING:
@@ -32,18 +32,15 @@ def withdraw(
     from countenance.clock import utc_text
     from countenance.flows import withdraw as story
 
-    if receipt_out is not None and receipt_out.exists():
-        raise BadInput("file-exists", f"{receipt_out.name} exists already; it was left as it is.")
-    with opened(venue) as here:
+    with opened(venue) as here, reserved(receipt_out) as write_receipt:
         done = story.withdraw(here, *_whose(here, person, purpose, pass_file))
-    if receipt_out is not None:
-        write_new(receipt_out, done.receipt)
+        write_receipt(done.receipt)
     until = utc_text(done.copies_open_until)
     print_out(
         as_json, {"outcome": done.final, "person": done.person, "purpose": done.purpose,
                   "copies_open_until": until},
-        "Withdrawn. This face is compared by nobody any more, and its key is destroyed.",
-        f"Older copies of the key store still open until the next rotation, at the latest {until}.")
+        "Withdrawn. This face is compared by nobody any more, and what opened it is destroyed. The pass goes on.",
+        f"Backups made before lose their key with the next rotation, at the latest {until}.")
 
 
 def _whose(venue: Venue, person: str, purpose: str, pass_file: Path | None) -> tuple[PersonId, PurposeId]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from countenance.consent import notices
 from countenance.consent.acts import Act
@@ -104,9 +104,13 @@ def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent
 
 
 def standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
-    """Return the consent that was given and not ended, live or not. Raises Refused(consent-missing)."""
+    """Return the consent that was given and not ended, live or not.
+
+    Raises Refused: consent-missing, consent-other-purpose, consent-withdrawn, consent-expired.
+    """
     found = _standing(unit, person, purpose_id)
     if found is None:
+        _not_ended(_newest(unit, person, purpose_id))
         raise Refused("consent-missing", "This person has not agreed to this purpose.")
     return found
 
@@ -118,6 +122,14 @@ def all_of(unit: Unit, person: PersonId) -> list[Consent]:
     """Return every consent of a person that is still on record, oldest first."""
     rows = unit.run(_ALL_OF, {"whose": person})
     return sorted((_consent(row) for row in rows), key=lambda consent: consent.given_at)
+
+
+def waiting(unit: Unit, purpose_id: PurposeId) -> int:
+    """Return how many standing consents are to an older notice than the one in force."""
+    table = schema.consent
+    older = (table.c.purpose_id == purpose_id, table.c.state == State.GIVEN.value,
+             table.c.notice_hash != notices.hash_in_force(unit, purpose_id))
+    return int(unit.run(select(func.count()).select_from(table).where(*older)).scalar_one())
 
 
 def _not_ended(consent: Consent) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PURPOSE = PurposeId("entry.verify")
 _SIZES = (160, 80, 40)
 """A photograph from home is not a gate's camera: look for a large face first, then for smaller ones."""
+_MOST_CUT_OFF = 50
+"""Percent of the detector's box outside the picture; people crop photographs tightly."""
 
 
 def compare(me: Camera, later: Camera, clock: Clock) -> dict[str, Any]:
@@ -51,11 +53,16 @@ def _compared(venue: Venue, me: Camera, later: Camera) -> dict[str, Any]:
         notice = notices.in_force(unit, _PURPOSE)
     _fit(venue, me)
     yes = Yes(notice.hash, "en", Act.ASSERTED)
-    enrolled = enrol.enrol(venue, "me", _PURPOSE, yes, me, lambda text: text, Timings(venue.clock))
+    try:
+        enrolled = enrol.enrol(venue, "me", _PURPOSE, yes, me, lambda text: text, Timings(venue.clock))
+    except BadInput as error:
+        raise BadInput(error.code, f"In the first photograph: {error.sentence}") from None
     _fit(venue, later)
     decision = admit.at_gate(venue, lambda: admit.by_pass(venue, enrolled.pass_text, later))
     withdraw.withdraw(venue, enrolled.person, _PURPOSE)
-    return {"outcome": decision.outcome.value, "reason": decision.reason, "threshold": DEMO_ONLY,
+    told = {"match": "the two match", "no-match": "the two do not match"}.get(
+        decision.reason, f"the later photograph cannot be used: {decision.reason}")
+    return {"outcome": decision.outcome.value, "reason": decision.reason, "told": told, "threshold": DEMO_ONLY,
             "timings_ms": {part: round(ms, 2) for part, ms in decision.timings.ms.items()}}
 
 
@@ -66,7 +73,7 @@ def _fit(venue: Venue, camera: Camera) -> None:
     except BadInput:
         return  # the story itself says what is wrong
     for size in _SIZES:
-        venue.settings = replace(venue.settings, smallest_face_px=size)
+        venue.settings = replace(venue.settings, smallest_face_px=size, most_cut_off_percent=_MOST_CUT_OFF)
         if any(face.box.width >= size for face in venue.pack.detect(frame, size)):
             break
     frame.wipe()

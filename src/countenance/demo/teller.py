@@ -14,7 +14,7 @@ from countenance.flows.capture import Timings
 
 PARTS = ("decode", "detect", "align", "embed", "search", "decision")
 WIDTH = 80
-_NAME, _OUTCOME, _MS = 49, 17, 8
+_NAME, _OUTCOME, _MS = 48, 19, 8
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Teller:
         good = "ok" if outcome == expected else "NO"
         if not self.plain:
             good = {"ok": "✓", "NO": "✗"}[good]
-        shown = outcome.removeprefix("refused: ") if outcome.startswith("refused: ") else outcome
+        shown = outcome.replace("refused: ", "no: ")
         self._write(f"{good:<3}{name:<{_NAME}}{shown:<{_OUTCOME}}{ms:>{_MS}.1f}ms")
         return outcome
 

@@ -58,7 +58,8 @@ def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
     try:
         with timings.of("detect"):
             found = venue.pack.detect(frame, smallest)
-            face = quality.the_one_face(found, frame, quality.Policy(smallest_face_px=smallest))
+            policy = quality.Policy(smallest_face_px=smallest, most_cut_off=venue.settings.most_cut_off_percent / 100)
+            face = quality.the_one_face(found, frame, policy)
         with timings.of("align"):
             return Chip(venue.pack.align(frame, face))
     finally:

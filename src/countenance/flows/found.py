@@ -133,6 +133,7 @@ scenario = {q(texts["scenario"])}
 
 [gate]
 smallest_face_px = {gate["smallest_face_px"]}          # pixels across; smaller faces are nobody
+most_cut_off_percent = {gate["most_cut_off_percent"]}       # of a face's box that may lie outside the picture
 sweep_late_after_hours = {gate["sweep_late_after_hours"]}     # hours without a sweep close the face lane
 threshold = {q(threshold)}         # "none": closed until calibrated; "demo-only": for trying out
 

@@ -24,6 +24,9 @@ class Entitlement(Protocol):
     def require_good(self, reference: str, on: date) -> Ticket:
         """Return the ticket. Raises Refused(ticket-unknown, ticket-expired), StoreFault(entitlement-missing)."""
 
+    def require_whole(self) -> None:
+        """Raise BadInput where a part of the list is nobody's ticket; for whoever looks after it."""
+
     def version(self) -> str:
         """Return a text that changes whenever an answer may have changed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -15,19 +16,24 @@ COLUMNS = ("person_ref", "household", "valid_until", "language", "contact")
 
 
 class CsvEntitlement:
-    """Reads the file anew when it has changed. Contacts are not kept: no story here needs them."""
+    """Reads the file anew when it has changed. Contacts are not kept: no story here needs them.
+
+    A line that cannot be read, or a reference that stands twice, is nobody's ticket; it closes no lane for others.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._version = ""
-        self._tickets: dict[str, Ticket] = {}
+        self._list = _List({}, {}, [])
         self._lock = threading.Lock()
 
     def require_good(self, reference: str, on: date) -> Ticket:
-        """See `ports.Entitlement`. A ticket is good through its last day, in UTC."""
+        """See `ports.Entitlement`. Good through its last day, in UTC. Raises Refused(ticket-unclear) too."""
         with self._lock:
             self._refresh()
-            ticket = self._tickets.get(reference)
+            if reference in self._list.unclear:
+                raise Refused("ticket-unclear", f"This ticket's line in the list {self._list.unclear[reference]}.")
+            ticket = self._list.tickets.get(reference)
         if ticket is None:
             raise Refused("ticket-unknown", "There is no ticket with this reference.")
         if on > ticket.valid_until:
@@ -42,38 +48,59 @@ class CsvEntitlement:
             raise StoreFault("entitlement-missing", "The list of tickets cannot be read.") from None
         return f"{stat.st_mtime_ns}/{stat.st_size}/{stat.st_ino}"
 
+    def require_whole(self) -> None:
+        """Raise BadInput(entitlement-lines) where some lines are nobody's ticket."""
+        with self._lock:
+            self._refresh()
+            lines = self._list.faulty
+        if lines:
+            told = ", ".join(map(str, lines[:5])) + (" and more" if len(lines) > 5 else "")
+            raise BadInput("entitlement-lines",
+                           f"In the list of tickets these lines count for nobody (dates are YYYY-MM-DD): {told}.")
+
     def _refresh(self) -> None:
         version = self.version()
         if version != self._version:
-            self._tickets = _read(self._path)
+            self._list = _read(self._path)
             self._version = version
 
 
-def _read(path: Path) -> dict[str, Ticket]:
-    tickets: dict[str, Ticket] = {}
+@dataclass(frozen=True)
+class _List:
+    tickets: dict[str, Ticket]
+    unclear: dict[str, str]  # reference to what is wrong with it
+    faulty: list[int]        # numbers of lines
+
+
+def _read(path: Path) -> _List:
+    found = _List({}, {}, [])
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
             rows = csv.reader(file, strict=True)
             if tuple(next(rows, ())) != COLUMNS:
                 raise BadInput("entitlement-columns", f"The list of tickets needs the columns {','.join(COLUMNS)}.")
-            for number, row in enumerate(rows, start=2):
-                ticket = _ticket(row, number)
-                if ticket.reference in tickets:
-                    raise BadInput("entitlement-twice", f"Line {number} of the list of tickets repeats a reference.")
-                tickets[ticket.reference] = ticket
+            for row in rows:
+                _take(found, row, rows.line_num)
     except OSError:
         raise StoreFault("entitlement-missing", "The list of tickets cannot be read.") from None
     except (csv.Error, UnicodeDecodeError):
         raise BadInput("entitlement-malformed", "The list of tickets is not a UTF-8 CSV file.") from None
-    return tickets
+    return found
 
 
-def _ticket(row: list[str], number: int) -> Ticket:
+def _take(found: _List, row: list[str], line: int) -> None:
+    if not row:
+        return
+    reference = row[0]
     try:
-        reference, household, until, language, _contact = row
+        _, household, until, language, _contact = row
         ticket = Ticket(reference, household, parse_day(until), language)
     except ValueError:
-        raise BadInput("entitlement-line", f"Line {number} of the list of tickets cannot be read.") from None
-    if not reference:
-        raise BadInput("entitlement-line", f"Line {number} of the list of tickets has no reference.")
-    return ticket
+        found.unclear[reference] = "cannot be read"
+    else:
+        if reference not in found.tickets and reference not in found.unclear and reference:
+            found.tickets[reference] = ticket
+            return
+        found.unclear[reference] = "stands there twice"
+    found.tickets.pop(reference, None)
+    found.faulty.append(line)
