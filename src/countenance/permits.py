@@ -12,9 +12,10 @@ against a venue that replaces the program: LIMITS.md says so.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
@@ -181,6 +182,12 @@ def person_scope(kind: Kind, venue: VenueId, purpose: PurposeId, person: PersonI
 def gallery_scope(kind: Kind, venue: VenueId, purpose: PurposeId, generation: int) -> Scope:
     """Return the scope of a permit about a gallery as it stood at one generation of its consents."""
     return Scope(kind, venue, purpose, f"gallery:{generation}")
+
+
+def load_scope(venue: VenueId, purpose: PurposeId, generation: int, templates: Iterable[str]) -> Scope:
+    """Return the scope of a permit to hold exactly these templates in memory."""
+    listed = hashlib.sha256("\n".join(sorted(templates)).encode()).hexdigest()
+    return Scope(Kind.LOAD, venue, purpose, f"gallery:{generation}:{listed}")
 
 
 def dataset_scope(folder_digest: str) -> Scope:

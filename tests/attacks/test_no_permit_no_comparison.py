@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from countenance.clock import SetClock
 from countenance.consent import acts, consents, gate, notices
@@ -87,11 +87,10 @@ class World:
 
     def reference(self, granted: Granted, who: enrol.Enrolled | None = None) -> Reference:
         who = who or self.ada
-        return self.venue.vault.open(granted.permit, granted.scope, self.stored(who), self.holder(who))
+        return self.venue.vault.open(granted.permit, self.stored(who), self.holder(who))
 
     def verify(self, granted: Granted, probe: Probe, reference: Reference) -> Any:
-        return self.venue.matcher.verify(granted.permit, granted.scope, probe, reference,
-                                         self.venue.threshold("verify"))
+        return self.venue.matcher.verify(granted.permit, probe, reference, self.venue.threshold("verify"))
 
     def by_pass(self, who: enrol.Enrolled | None = None, person: int = ADA) -> Any:
         return admit.by_pass(self.venue, (who or self.ada).pass_text, support.picture(person, shade=9))
@@ -197,16 +196,15 @@ def permit_of_another_person(w: World) -> None:
     """Ben's permit opens Ada's reference."""
     w.begin()
     granted = w.granted(w.ben)
-    w.venue.vault.open(granted.permit, replace(granted.scope, subject=f"person:{w.ada.person}"),
-                       w.stored(w.ada), w.holder(w.ada))
+    w.venue.vault.open(granted.permit, w.stored(w.ada), w.holder(w.ada))
 
 
 def permit_for_another_purpose(w: World) -> None:
     """A permit to verify is presented as one to search."""
     w.begin()
     granted = w.granted()
-    w.venue.matcher.search(granted.permit, w.searching().scope, w.probe(granted),
-                           w.venue.galleries.exact(SEARCH).index, w.venue.threshold("search"))
+    w.venue.matcher.search(granted.permit, w.probe(granted), w.venue.galleries.exact(SEARCH).index,
+                           w.venue.threshold("search"))
 
 
 def permit_of_another_venue(w: World) -> None:
@@ -222,7 +220,7 @@ def dataset_permit_at_the_vault(w: World) -> None:
     w.begin()
     book = PermitBook(w.clock)
     granted = DatasetGate(book).permit("folder")
-    templates.TemplateVault(w.venue.keys, book).open(granted.permit, granted.scope, w.stored(w.ada_search))
+    templates.TemplateVault(w.venue.keys, book, w.venue.venue_id).open(granted.permit, w.stored(w.ada_search))
 
 
 def enrolment_permit_compares(w: World) -> None:
@@ -239,7 +237,7 @@ def gallery_permit_compares(w: World) -> None:
     w.begin()
     granted, _ = w.venue.gate.load(SEARCH)
     probe = Probe(support.vector_of(ADA), w.venue.pack.identity, granted.permit)
-    w.venue.matcher.search(granted.permit, granted.scope, probe, w.venue.galleries.exact(SEARCH).index,
+    w.venue.matcher.search(granted.permit, probe, w.venue.galleries.exact(SEARCH).index,
                            w.venue.threshold("search"))
 
 
@@ -356,7 +354,7 @@ def old_index_with_a_new_permit(w: World) -> None:
     withdraw.withdraw(w.venue, w.ben_search.person, SEARCH)
     granted = w.searching()
     w.begin()
-    w.venue.matcher.search(granted.permit, granted.scope, w.probe(granted), old, w.venue.threshold("search"))
+    w.venue.matcher.search(granted.permit, w.probe(granted), old, w.venue.threshold("search"))
 
 
 def gallery_over_its_cap(w: World) -> None:
@@ -377,11 +375,11 @@ def swapped_ciphertexts(w: World) -> None:
 
 def moved_ciphertext(w: World) -> None:
     """A ciphertext is moved between two records of the same person and key."""
-    stored = w.stored(w.ada_search)
-    granted, _ = w.venue.gate.load(SEARCH)
-    moved = replace(stored, place=replace(stored.place, template_id=TemplateId("another")))
+    adas, bens = w.stored(w.ada_search), w.stored(w.ben_search)
+    granted, members = w.venue.gate.load(SEARCH)
+    moved = replace(adas, place=replace(adas.place, template_id=bens.place.template_id))
     w.begin()
-    next(w.venue.vault.open_gallery(granted.permit, granted.scope, [moved]))
+    next(w.venue.vault.open_gallery(granted.permit, SEARCH, members.generation, members.templates, [moved]))
 
 
 def another_packs_template(w: World) -> None:
@@ -409,14 +407,14 @@ def enrolled_under_another_permit(w: World) -> None:
         granted = w.venue.gate.enrol(unit, w.ben.person, VERIFY)
     place = Place(TemplateId("t"), w.ben.person, VERIFY, w.venue.pack.identity)
     w.begin()
-    w.venue.vault.seal(granted.permit, granted.scope, probe, place, holder.HolderKey.make())
+    w.venue.vault.seal(granted.permit, probe, place, holder.HolderKey.make())
 
 
 def without_the_holders_key(w: World) -> None:
     """The venue opens a face whose key is in the person's pass."""
     granted = w.granted()
     w.begin()
-    w.venue.vault.open(granted.permit, granted.scope, w.stored(w.ada))
+    w.venue.vault.open(granted.permit, w.stored(w.ada))
 
 
 def not_a_number(w: World) -> None:
@@ -424,7 +422,7 @@ def not_a_number(w: World) -> None:
     granted = w.searching()
     probe = Probe(np.full(128, np.nan, np.float32), w.venue.pack.identity, granted.permit)
     w.begin()
-    w.venue.matcher.search(granted.permit, granted.scope, probe, w.venue.galleries.exact(SEARCH).index,
+    w.venue.matcher.search(granted.permit, probe, w.venue.galleries.exact(SEARCH).index,
                            w.venue.threshold("search"))
 
 
@@ -495,6 +493,79 @@ def gate_without_calibration(w: World) -> None:
     w.venue.settings = replace(w.venue.settings, threshold="none")
     w.begin()
     w.by_pass()
+
+
+def a_stranger_to_the_gallery(w: World) -> None:
+    """A permit to hold the gallery opens the face of somebody who is not in it any more."""
+    adas = w.stored(w.ada_search)
+    _changed_notice(w, SEARCH)
+    granted, members = w.venue.gate.load(SEARCH)
+    w.begin()
+    next(w.venue.vault.open_gallery(granted.permit, SEARCH, members.generation, members.templates, [adas]))
+
+
+def a_member_list_of_ones_own(w: World) -> None:
+    """A permit to hold the gallery is shown with a longer list of members."""
+    adas = w.stored(w.ada_search)
+    _changed_notice(w, SEARCH)
+    granted, members = w.venue.gate.load(SEARCH)
+    longer = {*members.templates, adas.place.template_id}
+    w.begin()
+    next(w.venue.vault.open_gallery(granted.permit, SEARCH, members.generation, longer, [adas]))
+
+
+def another_purposes_gallery(w: World) -> None:
+    """People who agreed to one 1:N purpose are searched for another."""
+    held = w.venue.galleries.exact(SEARCH)
+    with w.venue.store.write() as unit:
+        row = unit.run(select(schema.purpose).where(schema.purpose.c.purpose_id == SEARCH)).one()._asdict()
+        unit.run(insert(schema.purpose).values(**{**row, "purpose_id": "entry.vip"}))
+        unit.run(insert(schema.gallery).values(purpose_id="entry.vip", generation=held.members.generation))
+    w.begin()
+    w.venue.gate.search(PurposeId("entry.vip"), gate.press(w.clock), held.members)
+
+
+def sealed_into_anothers_record(w: World) -> None:
+    """Ada's face is enrolled as Ben's, so that she goes on entering after she withdrew."""
+    with w.venue.store.read() as unit:
+        granted = w.venue.gate.enrol(unit, w.ada_search.person, SEARCH)
+    place = Place(TemplateId("t"), w.ben_search.person, SEARCH, w.venue.pack.identity)
+    bens = store.KeyRef(w.stored(w.ben_search).face_key, store.FACE, w.ben_search.person, SEARCH)
+    probe = w.probe(granted)
+    w.begin()
+    w.venue.vault.seal(granted.permit, probe, place, bens)
+
+
+def withdrawn_while_the_camera_ran(w: World) -> None:
+    """Ada withdraws at the desk between her press and the picture."""
+    w.venue.galleries.exact(SEARCH)
+
+    def camera() -> bytes:
+        withdraw.withdraw(w.venue, w.ada_search.person, SEARCH)
+        w.begin()
+        return support.picture(ADA, shade=9)()
+
+    admit.by_face(w.venue, SEARCH, gate.press(w.clock), camera)
+
+
+def nobodys_signature(w: World) -> None:
+    """The venue says that the person signed with a passkey."""
+    w.begin()
+    yes = support.says_yes(w.venue, VERIFY, acts.Act.PASSKEY)
+    with w.venue.store.write() as unit:
+        consents.give(unit, w.ada_search.person, VERIFY, yes)
+
+
+def notice_rewritten_afterwards(w: World) -> None:
+    """The text of a notice is replaced under its hash after people agreed to it."""
+    with w.venue.store.write() as unit:
+        table = schema.notice
+        mine = table.c.purpose_id == VERIFY
+        text = unit.run(select(table.c.canonical).where(mine)).scalar_one()
+        unit.run(update(table).where(mine).values(canonical=text.replace(b"You may say no", b"You cannot say")))
+    w.begin()
+    with w.venue.store.read() as unit:
+        notices.in_force(unit, VERIFY)
 
 
 def _changed_notice(w: World, purpose: PurposeId) -> str:
@@ -575,9 +646,9 @@ ATTACKS = [
     Attack("1.9", permit_of_another_person, "permit-scope", _of("_right_scope")),
     Attack("1.10", permit_for_another_purpose, "permit-scope", _of("_right_scope")),
     Attack("1.11", permit_of_another_venue, "permit-forged", _of("_issued_here", _known)),
-    Attack("1.12", dataset_permit_at_the_vault, "permit-door", _of("_right_door")),
-    Attack("1.13", enrolment_permit_compares, "permit-door", _of("_right_door")),
-    Attack("1.14", gallery_permit_compares, "permit-door", _of("_right_door")),
+    Attack("1.12", dataset_permit_at_the_vault, "permit-scope", _of("_right_scope")),
+    Attack("1.13", enrolment_permit_compares, "permit-scope", _of("_right_scope")),
+    Attack("1.14", gallery_permit_compares, "permit-scope", _of("_right_scope")),
     Attack("1.15", second_issuer, "permit-issuer", _of("_appointed_once")),
     Attack("1.16", dataset_gate_on_a_venue, "permit-issuer", _of("_appointed_once")),
     Attack("1.17", no_consent, "consent-missing", ((consents, "require_live", _nothing),)),
@@ -593,7 +664,7 @@ ATTACKS = [
     Attack("1.27", old_press, "press-old", _at_gate("_pressed_now")),
     Attack("1.28", press_used_twice, "press-used", _at_gate("_pressed_now")),
     Attack("1.29", gallery_kept_in_memory, "gallery-stale", _at_gate("_still_exact")),
-    Attack("1.30", old_index_with_a_new_permit, "gallery-stale", ((matcher, "_one_generation", _nothing),)),
+    Attack("1.30", old_index_with_a_new_permit, "permit-scope", _of("_right_scope")),
     Attack("1.31", gallery_over_its_cap, "gallery-full", _at_gate("_within_cap")),
     Attack("1.32", swapped_ciphertexts, "key-altered",
            ((store.KeyStore, "_bound", staticmethod(lambda _ref, stored: stored)),)),
@@ -613,6 +684,14 @@ ATTACKS = [
     Attack("1.45", rotation_that_was_promised, "rotation-late", _at_gate("_rotated")),
     Attack("1.46", withdrawn_at_the_last_moment, "consent-withdrawn", _at_gate("require_live")),
     Attack("1.47", gate_without_calibration, "gate-uncalibrated", ((Venue, "threshold", _some_number),)),
+    Attack("1.48", a_stranger_to_the_gallery, "permit-scope", ((templates, "_of_this_gallery", _nothing),)),
+    Attack("1.49", a_member_list_of_ones_own, "permit-scope", _of("_right_scope")),
+    Attack("1.50", another_purposes_gallery, "purpose-other", _at_gate("_of_this_purpose")),
+    Attack("1.51", sealed_into_anothers_record, "permit-scope", _of("_right_scope")),
+    Attack("1.52", withdrawn_while_the_camera_ran, "gallery-stale", _at_gate("is_exact")),
+    Attack("1.53", nobodys_signature, "consent-act", ((consents, "_somebodys_act", _nothing),)),
+    Attack("1.54", notice_rewritten_afterwards, "notice-altered",
+           ((notices, "_unaltered", lambda canonical, _hash: notices.form.parse(canonical)),)),
 ]
 BY_CONSTRUCTION = {"1.37"}
 """Where there is no guard to remove: the venue does not have the key."""

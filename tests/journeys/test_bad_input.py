@@ -200,7 +200,7 @@ def test_an_expired_consent_and_a_withdrawn_one(
     assert support.bytes_of(home) == before
     assert run("sweep", "--venue", home / "zoo").json["expired"] == 2
     _refused(run(*gate), "consent-expired")
-    assert run("withdraw", "--venue", home / "zoo", "--pass", home / "verify.pass").code == "consent-missing"
+    assert run("withdraw", "--venue", home / "zoo", "--pass", home / "verify.pass").code == "consent-expired"
 
 
 # -- the data folder --------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def _open_root(zoo: Path) -> None:
 
 
 def _bad_tickets(zoo: Path) -> None:
-    (zoo / "tickets.csv").write_text("person_ref,household,valid_until,language,contact\ncollins,,soon,en,\n")
+    (zoo / "tickets.csv").write_text("person,until\ncollins,2099-12-31\n")
 
 
 @pytest.mark.parametrize(("harm", "code"), [
@@ -247,10 +247,10 @@ def _bad_tickets(zoo: Path) -> None:
     (_without("root.key"), "root-missing"), (_without("tickets.csv"), "entitlement-missing"),
     (_newer, "store-newer"), (_newer_settings, "store-newer"), (_misspelled, "settings-keys"),
     (_damaged, "store-corrupt"), (_other_root, "root-wrong"), (_open_root, "root-open"),
-    (_bad_tickets, "entitlement-line"),
+    (_bad_tickets, "entitlement-columns"),
 ], ids=["no keys.db", "no countenance.db", "half initialised", "no epoch key", "no root key", "no tickets",
         "a newer store", "newer settings", "a misspelled setting", "a damaged store", "another root key",
-        "a root key for all to read", "an unreadable ticket"])
+        "a root key for all to read", "an unreadable list of tickets"])
 def test_a_harmed_data_folder_compares_nobody(
     run: Run, home: Path, pictures: Path, harm: Callable[[Path], None], code: str
 ) -> None:
@@ -259,6 +259,39 @@ def test_a_harmed_data_folder_compares_nobody(
     for gate in (("--pass", home / "verify.pass"), ("--press",)):
         _refused(run("admit", "--venue", home / "zoo", *gate, "--image", pictures / "later.jpg"), code)
     assert support.bytes_of(home) == before
+
+
+def test_one_bad_line_of_the_tickets_closes_no_lane_for_others(run: Run, home: Path, pictures: Path) -> None:
+    tickets = home / "zoo" / "tickets.csv"
+    tickets.write_text("\ufeff" + tickets.read_text() + "slip,,31.12.2030,en,\nwen,,2099-12-31,en,\nshort,\n")
+    gate = ("admit", "--venue", home / "zoo", "--image", pictures / "later.jpg")
+    assert run(*gate, "--press").json["outcome"] == "admit"
+    assert run(*gate, "--pass", home / "verify.pass").json["outcome"] == "admit"
+    for reference in ("slip", "wen", "short"):
+        ended = run("enrol", "--venue", home / "zoo", "--ref", reference, "--no", "--pass-out", home / "new.pass")
+        assert ended.code == "ticket-unclear"
+    told = run("doctor", "--venue", home / "zoo").json
+    assert not told["ok"]
+    assert [one["finding"] for one in told["findings"] if one["check"] == "tickets"] == [
+        "In the list of tickets these lines count for nobody (dates are YYYY-MM-DD): 4, 5, 6. [entitlement-lines]"]
+
+
+@pytest.mark.parametrize("story", ["enrol", "withdraw", "erase"])
+def test_a_receipt_that_cannot_be_written_stops_the_story_before_it_begins(
+    run: Run, home: Path, pictures: Path, story: str
+) -> None:
+    before = support.state_of(home / "zoo")
+    person = json.loads((home / "search.json").read_text())["person"]
+    nowhere = home / "nowhere" / "receipt.json"
+    asked = {
+        "enrol": ("enrol", "--ref", "wen", "--yes", "--image", pictures / "hopper.jpg",
+                  "--pass-out", home / "new.pass", "--receipt-out", nowhere),
+        "withdraw": ("withdraw", "--pass", home / "verify.pass", "--receipt-out", nowhere),
+        "erase": ("about", "--person", person, "--erase", "--yes", "--receipts-out", nowhere.parent),
+    }[story]
+    _refused(run(*asked, "--venue", home / "zoo"), "file-unwritable")
+    assert support.state_of(home / "zoo") == before
+    assert not (home / "new.pass").exists()
 
 
 def test_an_absent_venue(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ BELOW["countenance"] = set()
 @pytest.mark.parametrize("module", modules(), ids=lambda m: m.name)
 def test_imports_point_one_way(module: Module) -> None:
     allowed = WORDS if module.room in WORDS else BELOW[module.room] | {module.room}
-    ours = {name.split(".")[1] for name in imports(module) if name.startswith("countenance.")}
+    ours = {name.split(".")[1] for name in imports(module) if name.startswith("countenance.")} - {"__version__"}
     assert ours - allowed == set()
 
 
@@ -97,7 +97,8 @@ def test_nothing_that_guards_answers_with_a_bool_or_none_instead_of_raising() ->
             returns = ast.unparse(function.returns) if function.returns else ""
             assert "bool" not in returns, f"{module.name}.{function.name}"
             if "None" in returns and returns != "None":
-                assert (module.name, function.name) == ("matching.matcher", "nearest")
+                lookups = {("matching.matcher", "nearest"), ("vault.templates", "open_gallery")}  # nobody there
+                assert (module.name, function.name) in lookups
 
 
 def test_pieces_are_small() -> None:

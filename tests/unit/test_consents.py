@@ -76,7 +76,8 @@ def test_an_ended_consent_ends_once(venue: Venue, how: State) -> None:
         assert ended.state is how
         for again in State:
             assert code_of(lambda again=again: consents.end(unit, ended, again)) == "consent-state"
-        assert code_of(lambda: consents.standing(unit, who, VERIFY)) == "consent-missing"
+        expected = "consent-withdrawn" if how is State.WITHDRAWN else "consent-expired"
+        assert code_of(lambda: consents.standing(unit, who, VERIFY)) == expected
 
 
 def test_giving_asks_for_the_notice_in_force_in_its_languages(venue: Venue, folder: Path) -> None:
@@ -192,7 +193,7 @@ def test_withdrawn_is_for_good_and_enrolling_again_is_a_new_consent(venue: Venue
     withdraw.withdraw(venue, who.person, VERIFY)
     assert code_of(lambda: renew.renew(
         venue, who.person, VERIFY, says_yes(venue).notice_hash, "en", "desk")) == "template-missing"
-    assert code_of(lambda: withdraw.withdraw(venue, who.person, VERIFY)) == "consent-missing"
+    assert code_of(lambda: withdraw.withdraw(venue, who.person, VERIFY)) == "consent-withdrawn"
     again = enrolled(venue)
     assert again.person != who.person
     assert comes_back(venue, again.pass_text).outcome is admit.Outcome.ADMIT

@@ -136,7 +136,7 @@ def test_many_open_as_one_by_one(venue: Venue) -> None:
     items = [(ref, "x", venue.keys.seal(ref, "x", bytes([n]))) for n, ref in enumerate(refs)]
     assert [bytes(plain) for plain in venue.keys.open_many(items)] == [bytes([n]) for n in range(5)]
     venue.keys.destroy([refs[3].key_id])
-    assert code_of(lambda: list(venue.keys.open_many(items))) == "key-destroyed"
+    assert [plain is None for plain in venue.keys.open_many(items)] == [n == 3 for n in range(5)]
 
 
 def test_keys_at_hand_are_wiped_when_the_story_ends(venue: Venue) -> None:
@@ -256,7 +256,7 @@ def test_a_rotation_rewraps_every_living_key_and_tells_the_log(
 
 
 def crashed_rotations() -> list[tuple[int, str]]:
-    return [(at, when) for at in range(1, 8) for when in (BEFORE, AFTER)]
+    return [(at, when) for at in range(1, 9) for when in (BEFORE, AFTER)]
 
 
 @pytest.mark.parametrize(("at", "when"), crashed_rotations())
@@ -269,11 +269,11 @@ def test_a_rotation_is_rolled_forward_wherever_it_stopped(
         faults = Faults(at, when, dies=True)
         with faults.armed(monkeypatch), pytest.raises(Crash):
             rotate.rotate(venue)
-        assert faults.seen[:7] == ["replace", "commit keys.db", "commit keys.db", "empty", "commit keys.db", "replace",
-                                   "commit countenance.db"][: len(faults.seen)]
+        assert faults.seen[:8] == ["commit keys.db", "replace", "commit keys.db", "commit keys.db", "empty",
+                                   "commit keys.db", "replace", "commit countenance.db"][: len(faults.seen)]
         left = copy_of(folder, tmp_path / "left")
     with open_venue(left) as venue:
-        begun = (at, when) != (1, BEFORE)
+        begun = (at, when) != (2, BEFORE)  # the first commit ends after the file was replaced inside it
         assert venue.keys.epoch[0] == (2 if begun else 1)
         assert {row[3] for row in rows_of(left / "keys.db", "wrapped_key")} == {venue.keys.epoch[0]}
         assert len(EpochFile(left / "epoch.key", roots.open_root("file:root.key", left)).read()) == 1
@@ -473,7 +473,7 @@ def test_the_venue_alone_cannot_open_a_holder_keyed_template(venue: Venue, folde
     assert [f.file.name for f in residue.search(folder, [Needle("holder key", secret)])] == ["planted"]
     granted = venue.gate.verify(who.person, who.purpose)
     assert code_of(lambda: venue.vault.open(
-        granted.permit, granted.scope, gallery.stored_template(row))) == "holder-key-missing"
+        granted.permit, gallery.stored_template(row))) == "holder-key-missing"
 
 
 def test_a_pass_secret_that_is_no_key_is_refused(venue: Venue) -> None:

@@ -52,6 +52,7 @@ def _erase(venue: Venue, person: PersonId, receipts_out: Path | None, yes: bool,
     confirmed("Erase everything? What is left as proof are your receipts only.", "Nothing was erased.", yes)
     with reserved(receipts_out and receipts_out / "erasures.json") as write_receipts:
         done = withdraw.erase(venue, person)
-        write_receipts(json.dumps([json.loads(one.receipt) for one in done], ensure_ascii=False, indent=1) + "\n")
-    print_out(as_json, {"outcome": "erased", "person": person, "withdrawn": [one.purpose for one in done]},
+        receipts = [json.loads(text) for text in (*(one.receipt for one in done.withdrawn), done.receipt)]
+        write_receipts(json.dumps(receipts, ensure_ascii=False, indent=1) + "\n")
+    print_out(as_json, {"outcome": "erased", "person": person, "withdrawn": [one.purpose for one in done.withdrawn]},
               "Everything held about this person is erased; the receipts are the only proof left.")

@@ -52,6 +52,7 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple
     notice-language, consent-standing (there is one already).
     """
     purpose = notices.purpose(unit, purpose_id)
+    _somebodys_act(unit, person, yes.act)
     _shown(notices.in_force(unit, purpose_id), yes)
     if _standing(unit, person, purpose_id) is not None:
         raise Refused("consent-standing", "This person's consent stands already; renew it instead.")
@@ -71,6 +72,7 @@ def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tupl
     standing = _standing(unit, person, purpose_id)
     if standing is None:
         raise Refused("consent-missing", "There is no standing consent to renew; enrol again.")
+    _not_expired(unit, standing)
     end(unit, standing, State.SUPERSEDED)
     consent, entry = give(unit, person, purpose_id, yes)
     unit.run(update(schema.template)
@@ -85,8 +87,8 @@ def end(unit: Unit, consent: Consent, how: State) -> Entry:
     unit.run(update(schema.consent).where(schema.consent.c.consent_id == consent.consent_id).values(
         state=how.value, delete_at=unit.now + KEPT_DAYS_AFTER * DAY))
     unit.move_gallery(consent.purpose)
-    return unit.tell_of(consent.person, f"consent-{how.value}",
-                        {"consent": consent.consent_id, "purpose": consent.purpose})
+    return unit.tell_of_even_if_lost(consent.person, f"consent-{how.value}",
+                                     {"consent": consent.consent_id, "purpose": consent.purpose})
 
 
 def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
@@ -165,6 +167,15 @@ def _standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent | 
         schema.consent.c.person_id == person, schema.consent.c.purpose_id == purpose_id,
         schema.consent.c.state == State.GIVEN.value)).one_or_none()
     return None if row is None else _consent(row)
+
+
+def _somebodys_act(unit: Unit, person: PersonId, act: Act) -> None:
+    if act is Act.PASSKEY:
+        raise Refused("consent-act", "A signature by a passkey cannot be checked here yet, so it cannot be claimed.")
+    whose = select(schema.person.c.synthetic).where(schema.person.c.person_id == person)
+    made_up = bool(unit.run(whose).scalar_one_or_none())
+    if made_up != (act is Act.SYNTHETIC):
+        raise Refused("consent-act", "Only made-up people agree by nobody's act, and they only so.")
 
 
 def _shown(notice: Notice, yes: Yes) -> None:

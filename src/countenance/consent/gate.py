@@ -24,7 +24,7 @@ from countenance.clock import Clock
 from countenance.consent import consents, notices
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.permits import Kind, Permit, PermitBook, Scope, dataset_scope, gallery_scope, person_scope
+from countenance.permits import Kind, Permit, PermitBook, Scope, dataset_scope, gallery_scope, load_scope, person_scope
 from countenance.quantities import HOUR, Instant, PersonId, PurposeId, VenueId, random_id
 from countenance.storage import schema
 from countenance.storage.unit import Store, Unit
@@ -101,6 +101,7 @@ class ConsentGate:
         Codes of its own: press-missing, press-old, press-used, gallery-stale.
         """
         self._pressed_now(pressed)
+        self._of_this_purpose(held, purpose)
         with self._store.read() as unit:
             unit.require_forward()
             self._in_order(unit)
@@ -115,7 +116,7 @@ class ConsentGate:
             self._in_order(unit)
             self._compares(unit, purpose, "search")
             members = self._members(unit, purpose)
-        return self._granted(gallery_scope(Kind.LOAD, self._venue, purpose, members.generation)), members
+        return self._granted(load_scope(self._venue, purpose, members.generation, members.templates)), members
 
     def is_exact(self, unit: Unit, held: Members) -> None:
         """Raise Refused(gallery-stale) unless `held` is still exactly the people with live consents."""
@@ -157,6 +158,10 @@ class ConsentGate:
             if pressed.number in self._pressed:
                 raise Refused("press-used", "This press has been used; press again.")
             self._pressed[pressed.number] = pressed.moment
+
+    def _of_this_purpose(self, held: Members, purpose: PurposeId) -> None:
+        if held.purpose != purpose:
+            raise Refused("purpose-other", "These people agreed to another purpose.")
 
     def _still_exact(self, unit: Unit, held: Members) -> None:
         if held.generation != _generation(unit, held.purpose) or unit.now >= held.until:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import bindparam, func, insert, select
 
-from countenance.errors import BadInput, Refused
+from countenance.errors import BadInput, Refused, StoreFault
 from countenance.formats import notices as form
 from countenance.formats.notices import Notice
 from countenance.quantities import PurposeId, VenueId
@@ -33,7 +33,7 @@ def _purpose(row: Any) -> Purpose:
 
 
 _PURPOSE = select(schema.purpose).where(schema.purpose.c.purpose_id == bindparam("wanted"))
-_IN_FORCE = (select(schema.notice.c.notice_hash, schema.notice.c.canonical)
+_IN_FORCE = (select(schema.notice.c.canonical, schema.notice.c.notice_hash)
              .where(schema.notice.c.purpose_id == bindparam("wanted"))
              .order_by(schema.notice.c.version.desc()).limit(1))
 
@@ -57,7 +57,7 @@ def purposes(unit: Unit) -> list[Purpose]:
 def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
     """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
     if f"notice/{purpose_id}" not in unit.memo:
-        unit.memo[f"notice/{purpose_id}"] = form.parse(_newest(unit, purpose_id).canonical)
+        unit.memo[f"notice/{purpose_id}"] = _unaltered(*_newest(unit, purpose_id))
     return cast("Notice", unit.memo[f"notice/{purpose_id}"])
 
 
@@ -66,6 +66,13 @@ def hash_in_force(unit: Unit, purpose_id: PurposeId) -> str:
     if f"notice/{purpose_id}" in unit.memo:
         return in_force(unit, purpose_id).hash
     return str(_newest(unit, purpose_id).notice_hash)
+
+
+def _unaltered(canonical: bytes, notice_hash: str) -> Notice:
+    notice = form.parse(canonical)
+    if notice.hash != notice_hash:
+        raise StoreFault("notice-altered", "The text of a notice was altered after people agreed to it.")
+    return notice
 
 
 def _newest(unit: Unit, purpose_id: PurposeId) -> Any:
@@ -81,7 +88,7 @@ def by_hash(unit: Unit, notice_hash: str) -> Notice:
     row = unit.run(select(table.c.canonical).where(table.c.notice_hash == notice_hash)).one_or_none()
     if row is None:
         raise Refused("notice-missing", "The text of this notice is not here any more.")
-    return form.parse(row.canonical)
+    return _unaltered(row.canonical, notice_hash)
 
 
 def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, str]) -> Notice:

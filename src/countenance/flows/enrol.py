@@ -130,7 +130,7 @@ def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, 
     holder = HolderKey.make() if names.face is None else None
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
     with measure(venue, granted, chip, timings) as probe:
-        sealed = venue.vault.seal(granted.permit, granted.scope, probe, place, holder or _given(names.face))
+        sealed = venue.vault.seal(granted.permit, probe, place, holder or _given(names.face))
     add_template(unit, place, consent, purpose, names.face, sealed, state="pending")
     issued = passes.issue_face(venue, unit, profile, consent, purpose, names.secret, holder, place.pack)
     if holder is not None:
@@ -167,6 +167,7 @@ def _read_back(text: str, hand_over: HandOver) -> None:
 
 def _go_live(venue: Venue, pending: _Pending) -> Enrolled:
     with venue.store.write() as unit:
+        intents.require_standing(unit, pending.person, "enrol")
         template, issued = schema.template, schema.issued_pass
         unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
         unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
@@ -189,8 +190,9 @@ def say_no(venue: Venue, reference: str, hand_over: HandOver) -> str:
 
     No record of the person is made. The pass carries the moment before which they may not be asked again.
     """
-    ticket = _ticket(venue, reference)
-    text = passes.issue_plain(venue, ticket)
+    now = venue.clock.now()  # not the store's: a mark far ahead must not close the lane without faces
+    ticket = venue.entitlement.require_good(reference, utc_day(now))
+    text = passes.issue_plain(venue, ticket, now)
     _read_back(text, hand_over)
     return text
 

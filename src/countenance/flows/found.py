@@ -13,7 +13,7 @@ from countenance import durable, settings
 from countenance.clock import Clock
 from countenance.consent import notices
 from countenance.errors import BadInput, StoreFault
-from countenance.quantities import PurposeId, VenueId, random_id
+from countenance.quantities import Instant, PurposeId, VenueId, random_id
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store, Unit
@@ -22,6 +22,7 @@ from countenance.vault.keys.epochs import EpochFile
 from countenance.vault.keys.store import KeyStore
 
 DATA, KEYS, EPOCH, SIGNING, TICKETS = "countenance.db", "keys.db", "epoch.key", "signing", "tickets.csv"
+LOCK = "lock"
 DEMO_ONLY = "demo-only"
 CLOSED = "none"
 
@@ -49,6 +50,7 @@ def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str,
         _keys(beside, root, clock)
         _data(beside, root, clock, texts, plan)
         durable.create(beside / TICKETS, b"person_ref,household,valid_until,language,contact\n", durable.SECRET)
+        durable.create(beside / LOCK, b"", durable.SECRET)
         for name in (DATA, KEYS):
             (beside / name).chmod(durable.SECRET)
         durable.write(beside / settings.FILE, _settings(texts, plan, root, threshold).encode())
@@ -100,6 +102,7 @@ def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: di
     with store.write() as unit:
         unit.tell("venue-founded", {"venue": texts["id"], "regime": texts["regime"]})
         unit.set_mark("swept", unit.now)
+        unit.set_mark("epoch", Instant(1))
         for zone in plan["zone"]:
             unit.run(insert(schema.zone).values(zone_id=zone["id"], kind=zone["kind"], name=zone["name"]))
         for purpose in plan["purpose"]:

@@ -6,6 +6,7 @@ gate makes sure that the copy is exact; a stale one is thrown away and read anew
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from sqlalchemy import select
 from countenance.clock import utc_day
 from countenance.consent.gate import Members
 from countenance.errors import Refused
+from countenance.features import Vector
 from countenance.flows import people
 from countenance.matching.embedded.gallery import SealedGallery
 from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
@@ -54,7 +56,7 @@ class Galleries:
                     self._venue.gate.is_exact(unit, held.members)
                     self._same_tickets(unit, held)
             except Refused:
-                self._held.pop(purpose)
+                self._held.pop(purpose, None)
             else:
                 return held
         self._held[purpose] = self._load(purpose)
@@ -74,10 +76,17 @@ class Galleries:
         granted, members = venue.gate.load(purpose)
         rows = self._entitled(self._rows(purpose, members))
         stored = [stored_template(row) for row in rows]
-        vectors = venue.vault.open_gallery(granted.permit, granted.scope, stored)
-        index = SealedGallery(vectors, venue.pack.dim, venue.pack.identity, members.generation)
-        owners = tuple((one.place.person, one.place.template_id) for one in stored)
-        return Held(index, members, owners, tickets)
+        opened = venue.vault.open_gallery(granted.permit, purpose, members.generation, members.templates, stored)
+        owners: list[tuple[PersonId, TemplateId]] = []
+
+        def living() -> Iterator[Vector]:
+            for one, vector in zip(stored, opened, strict=True):
+                if vector is not None:  # a face whose key is gone is compared by nobody
+                    owners.append((one.place.person, one.place.template_id))
+                    yield vector
+
+        index = SealedGallery(living(), venue.pack.dim, venue.pack.identity, purpose, members.generation)
+        return Held(index, members, tuple(owners), tickets)
 
     def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:
         table = schema.template
@@ -96,6 +105,8 @@ class Galleries:
         sealed = [(people.record_ref(row), "profile", row.sealed_profile) for row in rows]
         good = []
         for row, plain in zip(rows, self._venue.keys.open_many(sealed), strict=True):
+            if plain is None:
+                continue  # without their record key a decision could not be logged
             try:
                 self._venue.entitlement.require_good(people.parse_profile(plain).reference, today)
             except Refused:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
+from countenance.errors import Refused
 from countenance.formats import canonical
 from countenance.quantities import KeyId, PersonId, PurposeId, random_id
 from countenance.storage import schema
@@ -63,6 +64,12 @@ def pending(unit: Unit, *stories: str) -> list[Intent]:
     table = schema.intent
     rows = unit.run(select(table).where(table.c.story.in_(stories)).order_by(table.c.begun_at)).all()
     return [_intent(row) for row in rows]
+
+
+def require_standing(unit: Unit, person: PersonId, story: str) -> None:
+    """Raise Refused(enrolment-abandoned) where a story was undone meanwhile."""
+    if not [one for one in pending(unit, story) if one.person == person]:
+        raise Refused("enrolment-abandoned", "This enrolment took too long and was undone; begin again.")
 
 
 def stands(unit: Unit, intent: Intent) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from countenance import settings
 from countenance.clock import Clock, SystemClock
+from countenance.flows.found import LOCK
 from countenance.flows.ports import Entitlement
 from countenance.flows.recover import recover
 from countenance.flows.venue import Venue
@@ -22,7 +22,7 @@ def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = Non
     """
     venue = Venue(folder, clock or SystemClock(), entitlement)
     try:
-        with moved_in(folder / settings.FILE) as tenancy:
+        with moved_in(folder / LOCK) as tenancy:
             if tenancy.alone:
                 recover(venue)
             tenancy.share()

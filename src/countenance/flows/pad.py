@@ -72,5 +72,5 @@ def _one(venue: Venue, unit: Unit, ref: str, record: KeyRef, face: KeyRef, yes: 
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
     with camera.embed(venue.book, granted.permit, granted.scope) as probe:
-        sealed = venue.vault.seal(granted.permit, granted.scope, probe, place, face)
+        sealed = venue.vault.seal(granted.permit, probe, place, face)
     add_template(unit, place, consent, purpose, face, sealed, state="live")

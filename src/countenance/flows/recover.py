@@ -18,6 +18,8 @@ def recover(venue: Venue) -> None:
     """
     if venue.keys.rotation_unfinished:
         rotate.rotate(venue)
+    elif _untold(venue):
+        rotate.tell(venue)
     roll_forward(venue)
     with venue.store.read() as unit:
         begun = intents.pending(unit, "enrol", "pad")
@@ -25,6 +27,11 @@ def recover(venue: Venue) -> None:
         intents.undo(venue, intent)
     venue.store.empty_wal()
     engines.empty_wal(venue.keys.engine)
+
+
+def _untold(venue: Venue) -> bool:
+    with venue.store.read() as unit:
+        return unit.mark("epoch") != venue.keys.epoch[0]
 
 
 def roll_forward(venue: Venue) -> None:

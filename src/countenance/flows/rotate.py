@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete
 
-from countenance.quantities import DAY
+from countenance.quantities import DAY, Instant
 from countenance.storage import schema
 
 if TYPE_CHECKING:
@@ -21,10 +21,20 @@ def rotate(venue: Venue, progress: Callable[[int, int], None] = lambda _done, _a
     withdrew is met, and the log says which epoch began.
     """
     number = venue.keys.rotate(progress)                                    # (1) to (4)
-    with venue.store.write() as unit:                                       # (5)
-        unit.run(delete(schema.mark).where(schema.mark.c.name == "rotate_by"))
-        unit.tell("epoch", {"number": number})
+    tell(venue)                                                             # (5)
     return number
+
+
+def tell(venue: Venue) -> None:
+    """Step (5), for the epoch in force; does nothing where it was told already. Recovery calls it too."""
+    number, _made_at = venue.keys.epoch
+    with venue.store.write() as unit:
+        if unit.mark("epoch") == number:
+            return
+        if (unit.mark("erased") or 0) < number:  # whoever withdrew under this very epoch waits for the next
+            unit.run(delete(schema.mark).where(schema.mark.c.name.in_(("rotate_by", "erased"))))
+        unit.set_mark("epoch", Instant(number))
+        unit.tell("epoch", {"number": number})
 
 
 def is_due(venue: Venue) -> bool:

@@ -1,26 +1,32 @@
 """sweep: retention that happens (docs/flows.md, sweep). Matching stops when it has not run for too long.
 
 (1) what was begun and failed is finished, and consents whose time is over are ended, by the same steps as a withdrawal;
-(2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted; (4) a rotation
-that is due is done; (5) the mark that it ran.
+(2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted, and after
+an erasure both files written anew; (4) a rotation that is due is done; (5) the mark that it ran.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
 from countenance.consent.states import State
-from countenance.flows import rotate, withdraw
+from countenance.errors import Refused
+from countenance.flows import intents, rotate, withdraw
 from countenance.flows.recover import roll_forward
-from countenance.quantities import PersonId, PurposeId
+from countenance.quantities import HOUR, PersonId, PurposeId
+from countenance.storage import engine as engines
 from countenance.storage import schema
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
+
+ABANDONED_SECONDS = HOUR
+"""An enrolment that has not gone live by then never will: its person was told that it failed."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,18 @@ class Swept:
 def sweep(venue: Venue, *, dry_run: bool = False,
           progress: Callable[[int, int], None] = lambda _done, _all: None) -> Swept:
     """Run the sweep. Safe to interrupt: what was begun is finished at the next opening. Raises StoreFault."""
+    venue.store.require_forward()  # nobody's record ends by a wrong clock
     if not dry_run:
         roll_forward(venue)                                                 # (1)
+        _undo_abandoned(venue)
     expired, people = _due(venue)
     rotation = rotate.is_due(venue)
     if dry_run:
         return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation)
     total = len(expired) + len(people)
     for done, (person, purpose) in enumerate(expired):
-        withdraw.withdraw(venue, person, purpose, State.EXPIRED)
+        with suppress(Refused):  # renewed or withdrawn since they were listed
+            withdraw.withdraw(venue, person, purpose, State.EXPIRED)
         progress(done + 1, total)
     for done, person in enumerate(people):                                  # (2)
         withdraw.erase(venue, person)
@@ -53,10 +62,28 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     if rotation or rotate.is_due(venue):                                    # (4)
         rotate.rotate(venue)
         rotation = True
+    _rewrite(venue)
     with venue.store.write() as unit:                                       # (5)
         unit.set_mark("swept", unit.now)
     venue.store.empty_wal()
     return Swept(len(expired), len(people), rows, rotation)
+
+
+def _rewrite(venue: Venue) -> None:
+    with venue.store.read() as unit:
+        erased = unit.mark("vacuum") is not None
+    if erased:
+        engines.rewrite(venue.keys.engine)
+        venue.store.rewrite()
+        with venue.store.write() as unit:
+            unit.run(delete(schema.mark).where(schema.mark.c.name == "vacuum"))
+
+
+def _undo_abandoned(venue: Venue) -> None:
+    with venue.store.read() as unit:
+        begun = [i for i in intents.pending(unit, "enrol", "pad") if unit.now - i.begun_at > ABANDONED_SECONDS]
+    for intent in begun:
+        intents.undo(venue, intent)
 
 
 def _due(venue: Venue) -> tuple[list[tuple[PersonId, PurposeId]], list[PersonId]]:

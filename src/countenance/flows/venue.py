@@ -49,8 +49,8 @@ class Venue:
         self.book = PermitBook(clock)
         self.gate = ConsentGate(
             self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours)
-        self.vault = TemplateVault(self.keys, self.book)
-        self.matcher = Matcher(self.book)
+        self.vault = TemplateVault(self.keys, self.book, self.venue_id)
+        self.matcher = Matcher(self.book, self.venue_id)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
 

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.states import State
+from countenance.errors import Refused
 from countenance.flows import intents, people, receipts
 from countenance.flows.intents import Intent
 from countenance.quantities import DAY, HOUR, Instant, KeyId, PersonId, PurposeId
@@ -53,7 +54,8 @@ def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = St
     """
     with venue.store.write() as unit:                                       # (1) (2)
         notices.purpose(unit, purpose)
-        intent = _begun(unit, person, purpose) or _stop(unit, person, purpose, how, _rotation_due(venue, unit))
+        due, epoch = _rotation_due(venue, unit), Instant(venue.keys.epoch[0])
+        intent = _begun(unit, person, purpose) or _stop(unit, person, purpose, how, due, epoch)
     return finish(venue, intent)
 
 
@@ -79,8 +81,13 @@ def _begun(unit: Unit, person: PersonId, purpose: PurposeId) -> Intent | None:
     return mine[0] if mine else None
 
 
-def _stop(unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Instant) -> Intent:
-    consents.end(unit, consents.standing(unit, person, purpose), how)
+def _stop(
+    unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Instant, epoch: Instant
+) -> Intent:
+    consent = consents.standing(unit, person, purpose)
+    if how is State.EXPIRED and unit.now < consent.expires_at:
+        raise Refused("consent-standing", "This consent was renewed meanwhile.")
+    consents.end(unit, consent, how)
     keys = _keys_of(unit, person, purpose)
     template = schema.template
     unit.run(update(template).where(template.c.person_id == person, template.c.purpose_id == purpose)
@@ -90,6 +97,7 @@ def _stop(unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Ins
              .values(state="plain"))
     standing = unit.mark("rotate_by")
     unit.set_mark("rotate_by", due if standing is None else Instant(min(due, standing)))
+    unit.set_mark("erased", epoch)
     return intents.begin(unit, _STORY[how], person, purpose, keys)
 
 
@@ -115,12 +123,20 @@ def _forget(unit: Unit, intent: Intent) -> Entry:
     unit.run(update(issued).where(issued.c.person_id == intent.person, issued.c.purpose_id == intent.purpose)
              .values(pass_key=None))
     unit.move_gallery(intent.purpose)
-    entry = unit.tell_of(intent.person, "template-erased", {"purpose": intent.purpose})
+    entry = unit.tell_of_even_if_lost(intent.person, "template-erased", {"purpose": intent.purpose})
     intents.end(unit, intent)
     return entry
 
 
-def erase(venue: Venue, person: PersonId) -> list[Withdrawn]:
+@dataclass(frozen=True)
+class Erased:
+    """What a person who was erased takes home: a receipt for each consent ended now, and one for the whole."""
+
+    withdrawn: list[Withdrawn]
+    receipt: str
+
+
+def erase(venue: Venue, person: PersonId) -> Erased:
     """Erase a person whole: withdraw everything, destroy the record key, delete every row.
 
     What stays are leaves of the log that nobody can open or tie to anybody; the receipts that the person has
@@ -133,7 +149,7 @@ def erase(venue: Venue, person: PersonId) -> list[Withdrawn]:
     return go_on_erasing(venue, intent)
 
 
-def go_on_erasing(venue: Venue, intent: Intent) -> list[Withdrawn]:
+def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
     """Take an erasure from its intent to the end; also what recovery and the sweep call."""
     person = intent.person
     with venue.store.read() as unit:
@@ -144,12 +160,16 @@ def go_on_erasing(venue: Venue, intent: Intent) -> list[Withdrawn]:
     with venue.store.write() as unit:
         due = _rotation_due(venue, unit)
         unit.set_mark("rotate_by", Instant(min(due, unit.mark("rotate_by") or due)))
+        unit.set_mark("erased", Instant(venue.keys.epoch[0]))
         whole = schema.person
         unit.run(update(whole).where(whole.c.guardian == person).values(guardian=None))
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
-        if intents.stands(unit, intent):
-            unit.tell("person-erased", {})
+        entry = unit.tell_for("person-erased", {"venue": venue.venue_id})
+        unit.set_mark("vacuum", unit.now)  # the sweep rewrites the file: pages keep shreds of rows that were moved
         intents.end(unit, intent)
+        now = unit.now
     venue.store.empty_wal()
-    return withdrawn
+    receipt = receipts.write(venue, "erasure", person, now, entry, {
+        "purpose": "", "ended": "erased", "final": True, "copies_open_until": utc_text(due)})
+    return Erased(withdrawn, receipt)

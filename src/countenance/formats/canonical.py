@@ -37,7 +37,7 @@ def decode(data: bytes, what: str) -> Any:
         stream = BytesIO(data)
         value = cbor2.load(stream)
         same = stream.read(1) == b"" and cbor2.dumps(value, canonical=True) == data and _plain(value)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
+    except (cbor2.CBORError, ValueError, TypeError, ArithmeticError, LookupError, RecursionError, MemoryError):
         raise malformed from None
     if not same:
         raise malformed

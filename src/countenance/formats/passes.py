@@ -67,14 +67,17 @@ class Pass:
 
 
 def write(content: Pass, key: Ed25519PrivateKey, kid: bytes) -> str:
-    """Return the text of a pass."""
+    """Return the text of a pass. Raises BadInput(pass-too-long)."""
     claims: dict[int, Any] = {
         ISS: content.venue, AUD: content.purpose, EXP: content.expires_at, IAT: content.issued_at,
         CTI: bytes.fromhex(content.pass_id), SUB: content.person, REF: content.reference,
         ASK_NOT_BEFORE: content.ask_not_before, CUSTODY: content.custody.value,
         FACE_ID: content.face_id, PACK: content.pack, SECRET: content.secret, FORMAT: 1,
     }
-    return PREFIX + base45.encode(cose.sign1(canonical.encode(claims), key, kid))
+    text = PREFIX + base45.encode(cose.sign1(canonical.encode(claims), key, kid))
+    if len(text) > LONGEST:
+        raise BadInput("pass-too-long", "This booking number is too long for a pass.")
+    return text
 
 
 def peek_kid(text: str) -> bytes:

@@ -12,6 +12,7 @@ from countenance.clock import parse_day
 from countenance.errors import BadInput, Refused, StoreFault
 from countenance.flows.ports import Ticket
 
+LAST_YEAR = 2999
 COLUMNS = ("person_ref", "household", "valid_until", "language", "contact")
 
 
@@ -88,13 +89,19 @@ def _read(path: Path) -> _List:
     return found
 
 
+def _within_reason(day: date) -> date:
+    if day.year > LAST_YEAR:
+        raise ValueError(day)
+    return day
+
+
 def _take(found: _List, row: list[str], line: int) -> None:
     if not row:
         return
     reference = row[0]
     try:
         _, household, until, language, _contact = row
-        ticket = Ticket(reference, household, parse_day(until), language)
+        ticket = Ticket(reference, household, _within_reason(parse_day(until)), language)
     except ValueError:
         found.unclear[reference] = "cannot be read"
     else:

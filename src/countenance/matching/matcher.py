@@ -9,8 +9,8 @@ from countenance.errors import Refused
 from countenance.features import Probe, Reference, Vector
 from countenance.matching import score
 from countenance.matching.score import Threshold
-from countenance.permits import Door, Permit, PermitBook, Scope
-from countenance.quantities import Distance
+from countenance.permits import Door, Kind, Permit, PermitBook, Scope, gallery_scope
+from countenance.quantities import Distance, PurposeId, VenueId
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Index(Protocol):
     @property
     def generation(self) -> int:
         """Return which state of the gallery's consents this index holds."""
+
+    @property
+    def purpose(self) -> PurposeId:
+        """Return the purpose that its people agreed to."""
 
     @property
     def pack(self) -> str:
@@ -53,29 +57,32 @@ class NonMatch(Matched):
 
 
 class Matcher:
-    """Compares under a permit."""
+    """Compares under a permit. What the permit must be for is read off what is compared."""
 
-    def __init__(self, book: PermitBook) -> None:
+    def __init__(self, book: PermitBook, venue: VenueId) -> None:
         self._book = book
+        self._venue = venue
 
-    def verify(
-        self, permit: Permit, scope: Scope, probe: Probe, reference: Reference, threshold: Threshold
-    ) -> Matched:
-        """Compare one probe with one reference (1:1). Spends COMPARE. Raises Refused."""
-        self._book.spend(permit, Door.COMPARE, scope)
+    def verify(self, permit: Permit, probe: Probe, reference: Reference, threshold: Threshold) -> Matched:
+        """Compare one probe with one reference (1:1). Spends COMPARE. Raises Refused.
+
+        Whose reference it is was checked against this permit when it was opened.
+        """
+        self._book.spend(permit, Door.COMPARE, _verifying(permit, self._venue))
         _made_under(permit, probe, reference)
         _one_pack(probe.pack, reference.pack, threshold.pack)
         within = score.distance(probe.vector, reference.vector) <= threshold.distance
         return Match() if within else NonMatch()
 
-    def search(
-        self, permit: Permit, scope: Scope, probe: Probe, index: Index, threshold: Threshold
-    ) -> Matched:
-        """Find one probe in one gallery (1:N), exactly. Spends COMPARE. Raises Refused."""
-        self._book.spend(permit, Door.COMPARE, scope)
+    def search(self, permit: Permit, probe: Probe, index: Index, threshold: Threshold) -> Matched:
+        """Find one probe in one gallery (1:N), exactly. Spends COMPARE. Raises Refused.
+
+        permit-scope also says that the gallery has changed since the permit was given.
+        """
+        expected = gallery_scope(Kind.SEARCH, self._venue, index.purpose, index.generation)
+        self._book.spend(permit, Door.COMPARE, expected)
         _made_under(permit, probe)
         _one_pack(probe.pack, index.pack, threshold.pack)
-        _one_generation(scope, index)
         found = index.nearest(probe.vector)
         if found is None or not found.distance <= threshold.distance:
             return NonMatch()
@@ -87,9 +94,10 @@ def _made_under(permit: Permit, *features: Probe | Reference) -> None:
         raise Refused("permit-scope", "This face was captured or opened under another permit.")
 
 
-def _one_generation(scope: Scope, index: Index) -> None:
-    if not scope.subject.endswith(f":{index.generation}"):
-        raise Refused("gallery-stale", "The gallery has changed since this permit was given.")
+def _verifying(permit: Permit, venue: VenueId) -> Scope:
+    scope: Scope | None = getattr(permit, "scope", None)
+    purpose, subject = (scope.purpose, scope.subject) if scope else (PurposeId(""), "")
+    return Scope(Kind.VERIFY, venue, purpose, subject)
 
 
 def _one_pack(*packs: str) -> None:

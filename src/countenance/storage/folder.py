@@ -1,8 +1,9 @@
 """One data folder, several processes: who has it open, and whether anybody else has.
 
-An advisory lock on `venue.toml`, shared by everybody who has the venue open. Whoever opens it while nobody else has it
-holds it alone for a moment, and only then may finish or undo what a crash left: what another process has under way
-is not a crash. Where the system has no such locks (Windows) one process at a time is the operator's care: LIMITS.md.
+An advisory lock on a file of its own (people edit the others, and editors replace files), shared by everybody who has
+the venue open. Whoever opens it while nobody else has it holds it alone for a moment, and only then may finish or
+undo what a crash left: what another process has under way is not a crash. Where the system has no such locks
+(Windows) one process at a time is the operator's care: LIMITS.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from countenance.errors import StoreFault
 
 try:
     import fcntl
@@ -37,7 +40,10 @@ def moved_in(file: Path) -> Iterator[Tenancy]:
     """Hold the folder of `file` until the block ends: alone if nobody else has it, otherwise shared with them."""
     handle = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        yield Tenancy(handle, alone=_alone(handle))
+        alone = _alone(handle)
+        if not os.path.samestat(os.fstat(handle), file.stat()):
+            raise StoreFault("store-busy", "Another process is setting up this data folder; try again.")
+        yield Tenancy(handle, alone=alone)
     finally:
         os.close(handle)
 

@@ -88,6 +88,28 @@ class Outbox:
         self._heads[person] = _Head(head.key, head.number + 1, leaf, row, moved=True)
         return Entry(leaf, nonce, record)
 
+    def tell_of_even_if_lost(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
+        """As `tell_of`; where the person's record key is gone the event stands alone, by its leaf only.
+
+        For withdrawing and erasing: nothing that is lost may keep a face.
+        """
+        try:
+            return self.tell_of(person, kind, body)
+        except StoreFault as fault:
+            if fault.code not in {"key-destroyed", "key-altered", "sealed-altered"}:
+                raise
+        self._heads.pop(person, None)
+        return self.tell_for(kind, body)
+
+    def tell_for(self, kind: str, body: dict[str, Any]) -> Entry:
+        """Record an event in nobody's chain whose record only the holder of the returned entry knows."""
+        record = canonical.encode({
+            "type": kind, "at": self._now, "number": 0, "before": b"", "row_before": 0, "body": body})
+        nonce = os.urandom(NONCE_BYTES)
+        leaf = hashlib.sha256(nonce + record).digest()
+        self.tell("leaf", {"leaf": leaf})
+        return Entry(leaf, nonce, record)
+
     def begin_chain(self, person: PersonId, key: KeyId) -> None:
         """Take note of a person whose row was written in this very unit of work."""
         self._heads[person] = _Head(key, 0, b"", 0)

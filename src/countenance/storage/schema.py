@@ -147,6 +147,6 @@ hourly_count = Table(
 
 mark = Table(
     "mark", metadata,
-    Column("name", String(16), primary_key=True),      # time | swept | erased
+    Column("name", String(16), primary_key=True),      # time, swept, rotate_by: moments; epoch, erased: epochs
     Column("at", Integer, nullable=False),
 )

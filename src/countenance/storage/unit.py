@@ -2,7 +2,7 @@
 
 Time. `now` never goes back: a mark in the store keeps the latest time ever seen, and what has expired
 stays expired when somebody sets the clock back. The face lane then closes (`require_forward`) until the
-clock has caught up; withdrawing, sweeping and the lane without faces go on.
+clock has caught up, and nothing is swept; withdrawing and the lane without faces go on.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ class Unit:
         if self._shown < self.now - CLOCK_SLACK_SECONDS:
             raise StoreFault("clock-set-back", "The clock was set back; faces wait until it has caught up.")
 
+    def tell_of_even_if_lost(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
+        """Record an event about a person whose record key may be gone (storage/outbox.py)."""
+        return self._outbox.tell_of_even_if_lost(person, kind, body)
+
+    def tell_for(self, kind: str, body: dict[str, Any]) -> Entry:
+        """Record an event in nobody's chain, for a receipt (storage/outbox.py)."""
+        return self._outbox.tell_for(kind, body)
+
     @property
     def outbox(self) -> Outbox:
         """The events of this unit."""
@@ -109,6 +117,10 @@ class Store:
     def empty_wal(self) -> None:
         """Leave nothing deleted in the write-ahead log (storage/engine.py)."""
         engines.empty_wal(self.engine)
+
+    def rewrite(self) -> None:
+        """Write the file anew without what is left of deleted rows between living ones (storage/engine.py)."""
+        engines.rewrite(self.engine)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -6,15 +6,15 @@ purpose, the template, the model pack and the schema, so that a row put in anoth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from countenance.errors import Refused, StoreFault
 from countenance.features import Probe, Reference, Vector
-from countenance.permits import Door, Permit, PermitBook, Scope
-from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
+from countenance.permits import Door, Kind, Permit, PermitBook, Scope, load_scope, person_scope
+from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId, VenueId
 from countenance.vault.keys.holder import HolderKey
 from countenance.vault.keys.store import FACE, KeyRef, KeyStore
 
@@ -46,27 +46,32 @@ class Stored:
 
 
 class TemplateVault:
-    """Seals and opens templates, at the doors SEAL and OPEN."""
+    """Seals and opens templates, at the doors SEAL and OPEN.
 
-    def __init__(self, keys: KeyStore, book: PermitBook) -> None:
+    What a permit must be for is read off the template in hand, never taken from the caller.
+    """
+
+    def __init__(self, keys: KeyStore, book: PermitBook, venue: VenueId) -> None:
         self._keys = keys
         self._book = book
+        self._venue = venue
 
-    def seal(self, permit: Permit, scope: Scope, probe: Probe, place: Place, key: KeyRef | HolderKey) -> bytes:
+    def seal(self, permit: Permit, probe: Probe, place: Place, key: KeyRef | HolderKey) -> bytes:
         """Return the enrolled probe as ciphertext. Spends SEAL. Raises Refused."""
-        self._book.spend(permit, Door.SEAL, scope)
+        self._book.spend(permit, Door.SEAL, self._about(Kind.ENROL, place))
         _of_this_permit(permit, probe)
         if probe.pack != place.pack:
             raise Refused("pack-other", "This face was measured by another model than its record names.")
         plain = probe.vector.astype(_STORED).tobytes()
         if isinstance(key, HolderKey):
             return key.seal(place.label(), place.person, place.purpose, plain)
+        _of_this_person(key, place)
         return self._keys.seal(key, place.label(), plain)
 
-    def open(self, permit: Permit, scope: Scope, stored: Stored, holder: HolderKey | None = None) -> Reference:
+    def open(self, permit: Permit, stored: Stored, holder: HolderKey | None = None) -> Reference:
         """Return one person's reference. Spends OPEN. Raises Refused, StoreFault (key-destroyed, ...)."""
-        self._book.spend(permit, Door.OPEN, scope)
         place = stored.place
+        self._book.spend(permit, Door.OPEN, self._about(Kind.VERIFY, place))
         if stored.face_key is not None:
             plain = self._keys.open(_face_ref(stored), place.label(), stored.sealed)
         elif holder is not None:
@@ -75,12 +80,33 @@ class TemplateVault:
             raise Refused("holder-key-missing", "Only the person's pass holds the key to this face.")
         return Reference(_vector(plain), place.pack, permit)
 
-    def open_gallery(self, permit: Permit, scope: Scope, stored: Sequence[Stored]) -> Iterator[Vector]:
-        """Give the vectors of a gallery, in order, for re-sealing in memory. Spends OPEN, for all of them."""
-        self._book.spend(permit, Door.OPEN, scope)
+    def open_gallery(
+        self, permit: Permit, purpose: PurposeId, generation: int, members: Iterable[str], stored: Sequence[Stored]
+    ) -> Iterator[Vector | None]:
+        """Give the vectors of a gallery, in order, for re-sealing in memory; None where the key no longer exists.
+
+        `members` is what the gate listed; whatever of it is asked for must be of that purpose. Spends OPEN, for all.
+        """
+        members = frozenset(members)
+        self._book.spend(permit, Door.OPEN, load_scope(self._venue, purpose, generation, members))
+        for one in stored:
+            _of_this_gallery(one.place, purpose, members)
         items = [(_face_ref(one), one.place.label(), one.sealed) for one in stored]
         for plain in self._keys.open_many(items):
-            yield _vector(plain)
+            yield None if plain is None else _vector(plain)
+
+    def _about(self, kind: Kind, place: Place) -> Scope:
+        return person_scope(kind, self._venue, place.purpose, place.person)
+
+
+def _of_this_gallery(place: Place, purpose: PurposeId, members: frozenset[str]) -> None:
+    if place.purpose != purpose or place.template_id not in members:
+        raise Refused("permit-scope", "This face is not one of the gallery that the permit is for.")
+
+
+def _of_this_person(key: KeyRef, place: Place) -> None:
+    if (key.person, key.purpose) != (place.person, place.purpose):
+        raise Refused("permit-scope", "This key is another person's, or for another purpose.")
 
 
 def _face_ref(stored: Stored) -> KeyRef:

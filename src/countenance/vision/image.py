@@ -25,6 +25,8 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
 
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}
+MOST_SCANS = 64
+_START_OF_SCAN = 0xDA
 _ORIENTATION = 0x0112
 # In a JPEG's compressed data FF is followed by 00 (a byte FF), D0 to D7 (restart) or FF (filler).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -91,12 +93,15 @@ def _kind(data: bytes) -> str:
 
 def _whole_jpeg(data: bytes) -> None:
     """Walk from marker to marker up to the end marker; a thumbnail's own end marker is inside a segment."""
-    at = 2
+    at, scans = 2, 0
     while True:
         found = _JPEG_MARKER.search(data, at)
         if found is None:
             _truncated()
         code, at = data[found.end() - 1], found.end()
+        scans += code == _START_OF_SCAN
+        if scans > MOST_SCANS:  # each costs a pass over all pixels, however few bytes it has
+            _unreadable()
         if code == 0xD9:
             return
         if code in {0x01, 0xD8}:

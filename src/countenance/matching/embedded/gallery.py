@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from countenance.features import Vector
 from countenance.matching import score
 from countenance.matching.matcher import Nearest
-from countenance.quantities import Distance
+from countenance.quantities import Distance, PurposeId
 
 BLOCK_ROWS = 4_096
 """With 128 float32 a block is 2 MiB: large enough for AES at full speed, small enough for the cache."""
@@ -37,9 +37,12 @@ class SealedGallery:
     they take turns at the scratch.
     """
 
-    def __init__(self, vectors: Iterable[Vector], dimension: int, pack: str, generation: int) -> None:
+    def __init__(
+        self, vectors: Iterable[Vector], dimension: int, pack: str, purpose: PurposeId, generation: int
+    ) -> None:
         self._dimension = dimension
         self._pack = pack
+        self._purpose = purpose
         self._generation = generation
         self._aead = AESGCM(AESGCM.generate_key(256))
         self._lock = threading.Lock()
@@ -55,6 +58,11 @@ class SealedGallery:
     def generation(self) -> int:
         """See `matcher.Index`."""
         return self._generation
+
+    @property
+    def purpose(self) -> PurposeId:
+        """See `matcher.Index`."""
+        return self._purpose
 
     @property
     def pack(self) -> str:

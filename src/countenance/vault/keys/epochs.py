@@ -19,7 +19,7 @@ from countenance.vault.keys.roots import KEY_BYTES, Root
 _FORMAT = "countenance/epoch/1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Epoch:
     """One epoch. `key` is the plain key, 32 bytes, for vault/keys only."""
 

@@ -67,6 +67,7 @@ class KeyStore:
         self._epochs = epochs
         self._clock = clock
         self._known: dict[int, Epoch] = {}
+        self._closed = False
         self._read_epochs()
         self._of_thread = threading.local()  # so that one story's end wipes no other story's keys
 
@@ -134,8 +135,11 @@ class KeyStore:
         with self._opened(ref) as key:
             return use(key)
 
-    def open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray]:
-        """Open many sealed things, each (ref, label, sealed), in order. Raises as `open`."""
+    def open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray | None]:
+        """Open many sealed things, each (ref, label, sealed), in order; None where the key no longer exists.
+
+        Raises StoreFault: key-altered, sealed-altered.
+        """
         for at in range(0, len(items), _BATCH):
             some = items[at : at + _BATCH]
             with engines.reading(self.engine) as connection:
@@ -144,7 +148,8 @@ class KeyStore:
             rows = {row.key_id: row for row in found}
             for ref, label, sealed in some:
                 if ref.key_id not in rows:
-                    raise StoreFault("key-destroyed", "The key to this no longer exists.")
+                    yield None
+                    continue
                 row = rows[ref.key_id]
                 key = _unwrap(self._of(row.epoch), ref.key_id, self._bound(ref, row.binding), row.wrapped)
                 yield open_sealed(key, _aad(ref, label), sealed)
@@ -191,11 +196,11 @@ class KeyStore:
         (3) the log of the key store is emptied; (4) the old epoch is destroyed. Safe to interrupt anywhere.
         `progress(done, all)` counts keys.
         """
-        epochs = self._epochs.read()
-        if len(epochs) == 1:
-            epochs.append(self._epochs.add_next(epochs[0], self._clock.now()))
-        old, new = epochs
-        with engines.reading(self.engine) as connection:
+        with engines.writing(self.engine) as connection:  # two that rotate take turns: the second joins the first's
+            epochs = self._epochs.read()
+            if len(epochs) == 1:
+                epochs.append(self._epochs.add_next(epochs[0], self._clock.now()))
+            old, new = epochs
             total = int(connection.execute(
                 select(func.count()).where(wrapped_key.c.epoch == old.number)).scalar_one())
         done = 0
@@ -217,7 +222,8 @@ class KeyStore:
 
     def close(self) -> None:
         """Let go of the file and wipe the epoch keys from memory."""
-        for epoch in self._known.values():
+        known, self._known, self._closed = self._known, {}, True
+        for epoch in known.values():
             epoch.key[:] = bytes(KEY_BYTES)
         self.engine.dispose()
 
@@ -227,11 +233,14 @@ class KeyStore:
         with engines.writing(self.engine) as connection:
             if connection.execute(left).scalar_one():
                 return False
-            self._epochs.keep_only(new)
+            if any(epoch.number == old.number for epoch in self._epochs.read()):  # another may have ended it
+                self._epochs.keep_only(new)
         return True
 
     def _read_epochs(self) -> Epoch:
         """Take the third place as it is now, and return the newest epoch. Another process may have rotated."""
+        if self._closed:
+            raise StoreFault("store-closed", "This venue has been closed.")
         epochs = self._epochs.read()
         # Other threads may be using what was known: it is replaced, never wiped under their hands.
         self._known = {epoch.number: self._known.get(epoch.number, epoch) for epoch in epochs}
