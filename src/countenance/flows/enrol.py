@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, insert, select, update
 from countenance.clock import utc_day, utc_text
 from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
+from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
 from countenance.flows import intents, passes, people, receipts
 from countenance.flows.capture import Chip, Timings, measure, one_face
@@ -53,11 +54,12 @@ class _Names:
     """The keys of one enrolment, by name, before they exist."""
 
     record: KeyRef
-    face: KeyRef | None  # None: the holder keeps it
+    known: bool            # the person is on record already, with this record key
+    face: KeyRef | None    # None: the holder keeps it
     secret: KeyRef | None  # opens the secret in the pass
 
-    def all(self) -> list[KeyRef]:
-        return [ref for ref in (self.record, self.face, self.secret) if ref is not None]
+    def new(self) -> list[KeyRef]:
+        return [ref for ref in (None if self.known else self.record, self.face, self.secret) if ref is not None]
 
 
 def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
@@ -67,11 +69,12 @@ def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
     venue.store.require_forward()
     ticket = _ticket(venue, reference)                                      # (1)
     purpose = _said_yes(venue, purpose_id, yes)                             # (2)
+    known = _known(venue, ticket, purpose_id)
     chip = one_face(venue, camera, timings)                                 # (3)
-    person = PersonId(random_id())
-    names = _names(person, purpose)
+    person = known.person if known else PersonId(random_id())
+    names = _names(person, purpose, known)
     with _undone_on_failure(venue, person, purpose_id, names), venue.keys.at_hand():
-        venue.keys.make(names.all())                                        # (4)
+        venue.keys.make(names.new())                                        # (4)
         with venue.store.write() as unit:
             pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
         _read_back(pending.text, hand_over)                                 # (6)
@@ -92,10 +95,23 @@ def _said_yes(venue: Venue, purpose_id: PurposeId, yes: Yes) -> notices.Purpose:
     return purpose
 
 
-def _names(person: PersonId, purpose: notices.Purpose) -> _Names:
+def _known(venue: Venue, ticket: Ticket, purpose: PurposeId) -> KeyRef | None:
+    """Return the record key of whoever has this ticket. Raises Refused(consent-standing): one face a purpose."""
+    with venue.store.read() as unit:
+        row = people.find(unit, venue.keys, ticket.reference)
+        if row is None:
+            return None
+        standing = {c.purpose for c in consents.all_of(unit, PersonId(row.person_id)) if c.state is State.GIVEN}
+    if purpose in standing:
+        raise Refused("consent-standing", "Somebody is enrolled on this ticket already; withdraw that first.")
+    return people.record_ref(row)
+
+
+def _names(person: PersonId, purpose: notices.Purpose, known: KeyRef | None) -> _Names:
     holder = purpose.custody == Custody.HOLDER_KEYED.value
     return _Names(
-        new_ref(RECORD, person, ""),
+        known or new_ref(RECORD, person, ""),
+        known is not None,
         None if holder else new_ref(FACE, person, purpose.purpose_id),
         new_ref(PASS, person, purpose.purpose_id) if holder else None,
     )
@@ -104,7 +120,7 @@ def _names(person: PersonId, purpose: notices.Purpose) -> _Names:
 @contextmanager
 def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[None]:
     with venue.store.write() as unit:
-        intent = intents.begin(unit, "enrol", person, purpose, [ref.key_id for ref in names.all()])
+        intent = intents.begin(unit, "enrol", person, purpose, [ref.key_id for ref in names.new()])
     try:
         yield
     except BaseException:
@@ -124,7 +140,11 @@ class _Pending:
 def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, ticket: Ticket, yes: Yes,
              chip: Chip, timings: Timings) -> _Pending:
     profile = Profile(ticket.reference, ticket.language or yes.language)
-    person = people.add(unit, venue.keys, names.record, profile, household=ticket.household)
+    person = names.record.person
+    if names.known:
+        people.keep(unit, person)
+    else:
+        people.add(unit, venue.keys, names.record, profile, household=ticket.household)
     consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     holder = HolderKey.make() if names.face is None else None

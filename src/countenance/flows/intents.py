@@ -88,11 +88,20 @@ def undo(venue: Venue, intent: Intent) -> None:
             return
     venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
-        for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
-            unit.run(delete(table).where(table.c.person_id == intent.person))  # a batch names nobody: no rows
+        _delete_rows(unit, intent)
         unit.move_gallery(intent.purpose)
         end(unit, intent)
     venue.store.empty_wal()
+
+
+def _delete_rows(unit: Unit, intent: Intent) -> None:
+    """Delete what an enrolment wrote; of somebody who was on record before, no more than that."""
+    for table, states in ((schema.issued_pass, ("pending", "live")), (schema.template, ("pending", "live")),
+                          (schema.consent, ("given",))):
+        mine = (table.c.person_id == intent.person, table.c.purpose_id == intent.purpose)
+        unit.run(delete(table).where(*mine, table.c.state.in_(states)))
+    person = schema.person
+    unit.run(delete(person).where(person.c.person_id == intent.person, person.c.record_key.in_(intent.keys)))
 
 
 def _intent(row: Any) -> Intent:

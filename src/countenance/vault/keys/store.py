@@ -98,10 +98,12 @@ class KeyStore:
     @contextmanager
     def at_hand(self) -> Iterator[None]:
         """Keep the keys made inside this block unwrapped until it ends; for one story's own work."""
-        before = set(self._at_hand)
+        before, outer = set(self._at_hand), self._of_thread.__dict__.get("keeping", False)
+        self._of_thread.keeping = True
         try:
             yield
         finally:
+            self._of_thread.keeping = outer
             for key_id in set(self._at_hand) - before:
                 self._at_hand.pop(key_id)[:] = bytes(KEY_BYTES)
 
@@ -117,7 +119,8 @@ class KeyStore:
                     "epoch": epoch.number, "made_at": self._clock.now(),
                     "wrapped": _wrap(epoch, ref.key_id, ref.binding(), key),
                 })
-                self._at_hand[ref.key_id] = key
+                if self._of_thread.__dict__.get("keeping"):
+                    self._at_hand[ref.key_id] = key
             connection.execute(insert(wrapped_key), rows)
 
     def seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
