@@ -157,12 +157,12 @@ class Story:
         self.tell.step("The same photograph that she enrolled with", "refer",
                        lambda: self._search(venue, self.now))
         self.tell.step("Her pass, in the lane without faces", "admit", lambda: self._plain(venue, "collins"))
-        self.tell.step("The search finds a planted key: raw, hex, base64", "found all 3",
+        self.tell.step("It finds a planted key: raw, in hex, in base64", "found all 3",
                        lambda: attacker.plant_and_find(self.folder, needles))
         self.tell.step("It looks for her key, plain and wrapped", "clean",
                        lambda: attacker.search(self.folder, needles))
         pictures = attacker.picture_needles(self.shown)
-        self.tell.step("The search finds a planted picture", "found all 3",
+        self.tell.step("It finds a planted picture the same three ways", "found all 3",
                        lambda: attacker.plant_and_find(self.folder, pictures))
         self.tell.step("It looks for any picture that was taken", "clean",
                        lambda: attacker.search(self.folder, pictures))
