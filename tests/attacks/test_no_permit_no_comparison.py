@@ -218,9 +218,8 @@ def permit_of_another_venue(w: World) -> None:
 def dataset_permit_at_the_vault(w: World) -> None:
     """A permit to evaluate photographs opens a person's template."""
     w.begin()
-    book = PermitBook(w.clock)
-    granted = DatasetGate(book).permit("folder")
-    templates.TemplateVault(w.venue.keys, book, w.venue.venue_id).open(granted.permit, w.stored(w.ada_search))
+    granted = DatasetGate(PermitBook(w.clock)).permit("folder")
+    w.venue.vault.open(granted.permit, w.stored(w.ada_search))
 
 
 def enrolment_permit_compares(w: World) -> None:
@@ -568,6 +567,31 @@ def notice_rewritten_afterwards(w: World) -> None:
         notices.in_force(unit, VERIFY)
 
 
+def opened_without_the_vault(w: World) -> None:
+    """A template is opened by asking the key store itself."""
+    stored = w.stored(w.ada_search)
+    ref = store.KeyRef(stored.face_key, store.FACE, w.ada_search.person, SEARCH)
+    w.begin()
+    w.venue.keys.open(ref, stored.place.label(), stored.sealed)
+
+
+def key_taken_without_the_vault(w: World) -> None:
+    """The plain key of a face is asked for, as if to search the disk for it."""
+    stored = w.stored(w.ada_search)
+    w.begin()
+    w.venue.keys.needles(store.KeyRef(stored.face_key, store.FACE, w.ada_search.person, SEARCH))
+
+
+def vault_of_ones_own(w: World) -> None:
+    """A second vault is made, with a book of permits whose issuer the attacker is."""
+    book = PermitBook(w.clock)
+    issue = book.appoint()
+    w.begin()
+    vault = templates.TemplateVault(w.venue.keys, book, w.venue.venue_id)
+    permit = issue(person_scope(Kind.VERIFY, w.venue.venue_id, SEARCH, w.ada_search.person))
+    vault.open(permit, w.stored(w.ada_search))
+
+
 def _changed_notice(w: World, purpose: PurposeId) -> str:
     with w.venue.store.write() as unit:
         texts = {k: v + " More." for k, v in notices.in_force(unit, purpose).texts.items()}
@@ -612,6 +636,10 @@ def _some_number(venue: Venue, _comparison: str) -> Threshold:
     return Threshold(Distance(0.4), "made up", venue.pack.identity)
 
 
+def _again(keys: store.KeyStore) -> store.FaceKeys:
+    return store.FaceKeys(keys._seal, keys._open, keys._open_many)
+
+
 @dataclass(frozen=True)
 class Attack:
     """One line of THREATS.md. `remove` are the guards to take away: where, its name, what stands in.
@@ -646,7 +674,7 @@ ATTACKS = [
     Attack("1.9", permit_of_another_person, "permit-scope", _of("_right_scope")),
     Attack("1.10", permit_for_another_purpose, "permit-scope", _of("_right_scope")),
     Attack("1.11", permit_of_another_venue, "permit-forged", _of("_issued_here", _known)),
-    Attack("1.12", dataset_permit_at_the_vault, "permit-scope", _of("_right_scope")),
+    Attack("1.12", dataset_permit_at_the_vault, "permit-forged", _of("_issued_here", _known)),
     Attack("1.13", enrolment_permit_compares, "permit-scope", _of("_right_scope")),
     Attack("1.14", gallery_permit_compares, "permit-scope", _of("_right_scope")),
     Attack("1.15", second_issuer, "permit-issuer", _of("_appointed_once")),
@@ -690,6 +718,9 @@ ATTACKS = [
     Attack("1.51", sealed_into_anothers_record, "permit-scope", _of("_right_scope")),
     Attack("1.52", withdrawn_while_the_camera_ran, "gallery-stale", _at_gate("is_exact")),
     Attack("1.53", nobodys_signature, "consent-act", ((consents, "_somebodys_act", _nothing),)),
+    Attack("1.55", opened_without_the_vault, "key-face", ((store.KeyStore, "_no_face", _nothing),)),
+    Attack("1.56", key_taken_without_the_vault, "key-face", ((store.KeyStore, "_no_face", _nothing),)),
+    Attack("1.57", vault_of_ones_own, "faces-taken", ((store.KeyStore, "take_faces", _again),)),
     Attack("1.54", notice_rewritten_afterwards, "notice-altered",
            ((notices, "_unaltered", lambda canonical, _hash: notices.form.parse(canonical)),)),
 ]

@@ -23,7 +23,7 @@ from countenance.storage import schema
 from countenance.storage.key_schema import wrapped_key
 from countenance.vault import residue
 from countenance.vault.keys import epochs, signing
-from countenance.vault.keys.store import FACE, KeyRef, new_ref
+from countenance.vault.keys.store import FACE, RECORD, KeyRef, new_ref
 from countenance.vault.residue import Needle
 from countenance.vision import image
 from support import venue as support
@@ -250,9 +250,9 @@ def test_a_fresh_consent_is_not_ended_by_a_sweep_that_listed_the_old_one(
 
 
 def test_a_key_is_bound_to_its_owner(venue: Venue) -> None:
-    ref = new_ref(FACE, PersonId("ada"), SEARCH)
+    ref = new_ref(RECORD, PersonId("ada"), "")
     venue.keys.make([ref])
-    sealed = venue.keys.seal(ref, "template", b"ada's face")
+    sealed = venue.keys.seal(ref, "profile", b"ada's")
     with pytest.raises(StoreFault) as refused:
-        venue.keys.open(KeyRef(ref.key_id, FACE, PersonId("ben"), SEARCH), "template", sealed)
+        venue.keys.open(KeyRef(ref.key_id, RECORD, PersonId("ben"), ""), "profile", sealed)
     assert code_of(refused) == "key-altered"

@@ -24,6 +24,7 @@ from countenance.storage import schema
 from countenance.vault import residue
 from countenance.vault.keys.store import FACE, PASS, RECORD, KeyRef
 from countenance.vault.residue import Needle
+from support import venue as support
 from support.faults import AFTER, BEFORE, Crash, Faults
 from support.venue import (
     SEARCH,
@@ -138,7 +139,7 @@ def test_a_failed_enrolment_leaves_no_key_and_no_template_in_any_file(
 
     def making(refs: list[KeyRef]) -> None:
         make(refs)
-        seen.extend(n for ref in refs for n in venue.keys.needles(ref))
+        seen.extend(n for ref in refs for n in support.needles(venue, ref))
 
     monkeypatch.setattr(venue.keys, "make", making)
     with pytest.raises(CountenanceError):
@@ -177,7 +178,7 @@ def person(venue: Venue, purpose: PurposeId) -> Person:
         row = unit.run(select(schema.template)).one()
         key = row.face_key or unit.run(select(schema.issued_pass.c.pass_key)).scalar_one()
     ref = KeyRef(key, FACE if row.face_key else PASS, who.person, purpose)
-    return Person(who, purpose, [*venue.keys.needles(ref), Needle("template", row.sealed)])
+    return Person(who, purpose, [*support.needles(venue, ref), Needle("template", row.sealed)])
 
 
 def withdrawing(person: Person) -> Callable[[Venue], object]:
@@ -298,7 +299,7 @@ def test_an_erasure_is_finished_wherever_it_died(
         ada = person(venue, VERIFY)
         with venue.store.read() as unit:
             key = unit.run(select(schema.person.c.record_key)).scalar_one()
-        ada.needles.extend(venue.keys.needles(KeyRef(key, RECORD, ada.who.person, "")))
+        ada.needles.extend(support.needles(venue, KeyRef(key, RECORD, ada.who.person, "")))
         run(venue, lambda v: withdraw.erase(v, ada.who.person), Faults(at, when, dies=True), monkeypatch)
         left = copy_of(folder, tmp_path / "left")
     with open_venue(left) as venue:

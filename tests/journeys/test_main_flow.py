@@ -144,7 +144,7 @@ def test_withdrawal_leaves_neither_the_plain_nor_the_wrapped_key_in_any_file(hom
     with open_venue(zoo, CsvEntitlement(zoo / "tickets.csv"), SystemClock()) as venue:
         with venue.store.read() as unit:
             row = live_template(unit, person, search)
-        needles = venue.keys.needles(KeyRef(KeyId(row.face_key), FACE, person, search))
+        needles = support.needles(venue, KeyRef(KeyId(row.face_key), FACE, person, search))
         ciphertext = residue.Needle("ciphertext", bytes(row.sealed)[:64])
         assert {f.name for f in residue.search(zoo, [*needles, ciphertext])} == {"wrapped key", "ciphertext"}
         done = withdraw.withdraw(venue, person, search)

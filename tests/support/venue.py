@@ -24,6 +24,7 @@ from countenance.clock import SetClock
 from countenance.consent import notices
 from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
+from countenance.demo import attacker
 from countenance.features import Probe
 from countenance.flows import admit, enrol, found, pad
 from countenance.flows import opening as venues
@@ -31,6 +32,8 @@ from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.permits import Door, Permit, PermitBook, Scope
 from countenance.quantities import Instant, PurposeId
+from countenance.vault.keys.store import KeyRef
+from countenance.vault.residue import Needle
 from countenance.vision import packs
 from countenance.vision.detect import Box, Detection
 from countenance.vision.image import Frame
@@ -141,6 +144,11 @@ def rows_of(database: Path, table: str) -> list[tuple[Any, ...]]:
     """Return all rows of one table, read by a connection of its own."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608  # from our own schema
+
+
+def needles(venue: Venue, ref: KeyRef) -> list[Needle]:
+    """Return what a search for a key looks for; whoever has the root and today's files can tell."""
+    return attacker.key_needles(venue, ref)
 
 
 def count(folder: Path, table: str) -> int:

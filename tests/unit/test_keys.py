@@ -46,6 +46,13 @@ from support.venue import (
 ADA, BEN = PersonId("a" * 32), PersonId("b" * 32)
 
 
+
+@pytest.fixture(autouse=True)
+def below_the_vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are of the key store itself; who may use the keys of faces is tests/attacks 1.55 to 1.57."""
+    monkeypatch.setattr(KeyStore, "_no_face", lambda *_: None)
+
+
 def code_of(act: Callable[[], object]) -> str:
     with pytest.raises(CountenanceError) as caught:
         act()

@@ -61,6 +61,16 @@ def opens_from_copies(venue: Venue, copies: Path, person: PersonId, purpose: Pur
     return "still opens"
 
 
+def key_needles(venue: Venue, ref: KeyRef) -> list[Needle]:
+    """Return what to look for once a key is destroyed: taken with the root and today's files, before it is."""
+    root = roots.open_root(venue.settings.root, venue.folder)
+    keys = KeyStore(engines.open_engine(venue.folder / KEYS), EpochFile(venue.folder / EPOCH, root), venue.clock)
+    try:
+        return keys.needles(ref)
+    finally:
+        keys.close()
+
+
 def picture_needles(pictures: Sequence[bytes]) -> list[Needle]:
     """Return pieces of every picture shown: of its file, and of its pixels in both colour orders."""
     needles = []

@@ -265,4 +265,4 @@ class Story:
             row = enrol.live_template(unit, person, SEARCH)
         if row.face_key is None:
             raise Refused("template-missing", "This face has no key here.")
-        return venue.keys.needles(KeyRef(KeyId(row.face_key), FACE, person, SEARCH))
+        return attacker.key_needles(venue, KeyRef(KeyId(row.face_key), FACE, person, SEARCH))

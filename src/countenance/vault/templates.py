@@ -52,7 +52,7 @@ class TemplateVault:
     """
 
     def __init__(self, keys: KeyStore, book: PermitBook, venue: VenueId) -> None:
-        self._keys = keys
+        self._faces = keys.take_faces()
         self._book = book
         self._venue = venue
 
@@ -66,14 +66,14 @@ class TemplateVault:
         if isinstance(key, HolderKey):
             return key.seal(place.label(), place.person, place.purpose, plain)
         _of_this_person(key, place)
-        return self._keys.seal(key, place.label(), plain)
+        return self._faces.seal(key, place.label(), plain)
 
     def open(self, permit: Permit, stored: Stored, holder: HolderKey | None = None) -> Reference:
         """Return one person's reference. Spends OPEN. Raises Refused, StoreFault (key-destroyed, ...)."""
         place = stored.place
         self._book.spend(permit, Door.OPEN, self._about(Kind.VERIFY, place))
         if stored.face_key is not None:
-            plain = self._keys.open(_face_ref(stored), place.label(), stored.sealed)
+            plain = self._faces.open(_face_ref(stored), place.label(), stored.sealed)
         elif holder is not None:
             plain = holder.open(place.label(), place.person, place.purpose, stored.sealed)
         else:
@@ -92,7 +92,7 @@ class TemplateVault:
         for one in stored:
             _of_this_gallery(one.place, purpose, members)
         items = [(_face_ref(one), one.place.label(), one.sealed) for one in stored]
-        for plain in self._keys.open_many(items):
+        for plain in self._faces.open_many(items):
             yield None if plain is None else _vector(plain)
 
     def _about(self, kind: Kind, place: Place) -> Scope:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
 
 from countenance.clock import Clock
-from countenance.errors import StoreFault
+from countenance.errors import Refused, StoreFault
 from countenance.formats import canonical
 from countenance.quantities import Instant, KeyId, PersonId
 from countenance.storage import engine as engines
@@ -59,6 +59,15 @@ def new_ref(kind: str, person: PersonId, purpose: str) -> KeyRef:
     return KeyRef(KeyId(secrets.token_hex(16)), kind, person, purpose)
 
 
+@dataclass(frozen=True, repr=False)
+class FaceKeys:
+    """Sealing and opening under the keys of faces; as `KeyStore.seal`, `open` and `open_many`."""
+
+    seal: Callable[[KeyRef, str, bytes], bytes]
+    open: Callable[[KeyRef, str, bytes], bytearray]
+    open_many: Callable[[Sequence[tuple[KeyRef, str, bytes]]], Iterator[bytearray | None]]
+
+
 class KeyStore:
     """`keys.db` together with the epoch's file. Several threads may use it."""
 
@@ -68,6 +77,7 @@ class KeyStore:
         self._clock = clock
         self._known: dict[int, Epoch] = {}
         self._closed = False
+        self._faces_taken = False
         self._read_epochs()
         self._of_thread = threading.local()  # so that one story's end wipes no other story's keys
 
@@ -85,6 +95,7 @@ class KeyStore:
     @contextmanager
     def kept_open(self, ref: KeyRef) -> Iterator[None]:
         """Keep one key unwrapped until the block ends, for a story that needs it several times."""
+        self._no_face(ref)
         with self._opened(ref) as key:
             if ref.key_id in self._at_hand:  # whoever keeps it already also wipes it
                 yield
@@ -109,6 +120,7 @@ class KeyStore:
 
     def make(self, refs: Sequence[KeyRef]) -> None:
         """Make random keys under these names; durable on return, all or none."""
+        self._still_open()
         with engines.writing(self.engine) as connection:
             epoch = self._read_epochs()  # inside the transaction: a rotation cannot end between
             rows = []
@@ -123,26 +135,50 @@ class KeyStore:
                     self._at_hand[ref.key_id] = key
             connection.execute(insert(wrapped_key), rows)
 
+    def take_faces(self) -> FaceKeys:
+        """Return the only way to use the keys of faces, once; from then on this store refuses them elsewhere.
+
+        The vault of templates takes it, which asks for a permit. Raises Refused(faces-taken).
+        """
+        if self._faces_taken:
+            raise Refused("faces-taken", "The keys of faces belong to one vault, which is open already.")
+        self._faces_taken = True
+        return FaceKeys(self._seal, self._open, self._open_many)
+
     def seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
         """Return nonce ‖ AES-256-GCM of `plain` under the named key, bound to owner, purpose and label."""
+        self._no_face(ref)
+        return self._seal(ref, label, plain)
+
+    def _seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
         with self._opened(ref) as key:
             return seal_plain(key, _aad(ref, label), plain)
 
     def open(self, ref: KeyRef, label: str, sealed: bytes) -> bytearray:
-        """Open what `seal` made. Raises StoreFault: key-destroyed, key-altered, sealed-altered."""
+        """Open what `seal` made. Raises StoreFault: key-destroyed, key-altered, sealed-altered; Refused(key-face)."""
+        self._no_face(ref)
+        return self._open(ref, label, sealed)
+
+    def _open(self, ref: KeyRef, label: str, sealed: bytes) -> bytearray:
         with self._opened(ref) as key:
             return open_sealed(key, _aad(ref, label), sealed)
 
     def with_key(self, ref: KeyRef, use: Callable[[bytearray], T]) -> T:
         """Return `use(key)`; the key is wiped when it returns. For formats that do their own sealing."""
+        self._no_face(ref)
         with self._opened(ref) as key:
             return use(key)
 
     def open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray | None]:
         """Open many sealed things, each (ref, label, sealed), in order; None where the key no longer exists.
 
-        Raises StoreFault: key-altered, sealed-altered.
+        Raises StoreFault: key-altered, sealed-altered; Refused(key-face).
         """
+        for ref, _, _ in items:
+            self._no_face(ref)
+        return self._open_many(items)
+
+    def _open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray | None]:
         for at in range(0, len(items), _BATCH):
             some = items[at : at + _BATCH]
             with engines.reading(self.engine) as connection:
@@ -188,6 +224,7 @@ class KeyStore:
 
         For proving that a withdrawn key is gone: ask before it is destroyed.
         """
+        self._no_face(ref)
         wrapped = self._row(ref.key_id).wrapped
         with self._opened(ref) as key:
             return [Needle("key", bytes(key)), Needle("wrapped key", bytes(wrapped))]
@@ -242,8 +279,7 @@ class KeyStore:
 
     def _read_epochs(self) -> Epoch:
         """Take the third place as it is now, and return the newest epoch. Another process may have rotated."""
-        if self._closed:
-            raise StoreFault("store-closed", "This venue has been closed.")
+        self._still_open()
         epochs = self._epochs.read()
         # Other threads may be using what was known: it is replaced, never wiped under their hands.
         self._known = {epoch.number: self._known.get(epoch.number, epoch) for epoch in epochs}
@@ -275,6 +311,14 @@ class KeyStore:
                     update(wrapped_key).where(wrapped_key.c.key_id == bindparam("id")), moved)
         return len(rows)
 
+    def _still_open(self) -> None:
+        if self._closed:
+            raise StoreFault("store-closed", "This venue has been closed.")
+
+    def _no_face(self, ref: KeyRef) -> None:
+        if ref.kind == FACE and self._faces_taken:
+            raise Refused("key-face", "The key of a face is used by the vault only, under a permit.")
+
     @contextmanager
     def _opened(self, ref: KeyRef) -> Iterator[bytearray]:
         kept = self._at_hand.get(ref.key_id)
@@ -295,6 +339,7 @@ class KeyStore:
         return stored
 
     def _row(self, key_id: KeyId) -> Any:
+        self._still_open()
         with engines.reading(self.engine) as connection:
             row = connection.execute(_ONE, {"wanted": key_id}).one_or_none()
         if row is None:
