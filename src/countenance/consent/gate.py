@@ -48,6 +48,10 @@ def press(clock: Clock) -> Press:
     return Press(random_id(), clock.monotonic())
 
 
+class Stale(Refused):
+    """The gallery in memory is not what it must be any more; reading it anew mends it."""
+
+
 @dataclass(frozen=True)
 class Granted:
     """A permit with the scope that its doors must be given."""
@@ -100,13 +104,13 @@ class ConsentGate:
 
         Codes of its own: press-missing, press-old, press-used, gallery-stale.
         """
-        self._pressed_now(pressed)
         self._of_this_purpose(held, purpose)
         with self._store.read() as unit:
             unit.require_forward()
             self._in_order(unit)
             self._compares(unit, purpose, "search")
             self._still_exact(unit, held)
+        self._pressed_now(pressed)  # last: a press is not spent on a gallery that must be read anew first
         return self._granted(gallery_scope(Kind.SEARCH, self._venue, purpose, held.generation))
 
     def load(self, purpose: PurposeId) -> tuple[Granted, Members]:
@@ -165,7 +169,7 @@ class ConsentGate:
 
     def _still_exact(self, unit: Unit, held: Members) -> None:
         if held.generation != _generation(unit, held.purpose) or unit.now >= held.until:
-            raise Refused("gallery-stale", "Consents have changed; the gallery must be read again.")
+            raise Stale("gallery-stale", "Consents have changed; the gallery must be read again.")
 
     def _members(self, unit: Unit, purpose: PurposeId) -> Members:
         cap = notices.purpose(unit, purpose).gallery_cap

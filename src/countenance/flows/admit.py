@@ -94,8 +94,7 @@ def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, do
     """
     timings = timings or Timings(venue.clock)
     threshold = venue.threshold("search")
-    held = venue.galleries.exact(purpose)                                   # (1)
-    granted = venue.gate.search(purpose, pressed, held.members)             # (2) (3)
+    held, granted = venue.galleries.search_permit(purpose, pressed)         # (1) (2) (3)
     chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
     with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
         with venue.store.read() as unit:  # as above

@@ -7,13 +7,14 @@ gate makes sure that the copy is exact; a stale one is thrown away and read anew
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from countenance.clock import utc_day
-from countenance.consent.gate import Members
+from countenance.consent.gate import Granted, Members, Press, Stale
 from countenance.errors import Refused
 from countenance.features import Vector
 from countenance.flows import people
@@ -61,6 +62,22 @@ class Galleries:
                 return held
         self._held[purpose] = self._load(purpose)
         return self._held[purpose]
+
+    def search_permit(self, purpose: PurposeId, pressed: Press) -> tuple[Held, Granted]:
+        """Return the gallery with a permit to search it once, as `ConsentGate.search` gives it.
+
+        The gate looks whether the copy in memory is exact, so it is tried first and read anew only if it is not.
+        """
+        held = self._held.get(purpose)
+        if held is not None and held.tickets == self._tickets_by_the_clock():
+            with suppress(Stale):
+                return held, self._venue.gate.search(purpose, pressed, held.members)
+        held = self.exact(purpose)
+        return held, self._venue.gate.search(purpose, pressed, held.members)
+
+    def _tickets_by_the_clock(self) -> tuple[str, str]:
+        # A clock behind the time already seen is refused by the gate, so the day needs no look into the store.
+        return self._venue.entitlement.version(), utc_day(self._venue.clock.now()).isoformat()
 
     def _same_tickets(self, unit: Unit, held: Held) -> None:
         if held.tickets != self._tickets(unit):
