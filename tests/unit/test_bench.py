@@ -111,7 +111,7 @@ def test_with_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert value["runs"] == 2 * 4 + 2 * 3  # ours, right before each of theirs
     assert library.compared == 5
     assert set(library.asked) == {((480, 640, 3), 1, "hog"), ((480, 640, 3), 1, "cnn"),
-                                  ((192, 256, 3), 0, "hog"), ((192, 256, 3), 0, "cnn")}
+                                  ((185, 246, 3), 0, "hog"), ((185, 246, 3), 0, "cnn")}
 
 
 def test_the_small_way_measures_the_face_in_the_full_picture() -> None:
