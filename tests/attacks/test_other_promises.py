@@ -142,6 +142,24 @@ def killing(error: type[BaseException]) -> enrol.HandOver:
     return hand_over
 
 
+@pytest.mark.promise(4)
+def test_a_search_does_not_say_whom_it_found_once_they_withdrew(
+    venue: Venue, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, opened = support.enrolled(venue, "ada", 1, SEARCH), []
+    search = venue.matcher.search
+
+    def searched(*arguments: object) -> object:
+        found = search(*arguments)  # type: ignore[arg-type]
+        withdraw.withdraw(venue, ada.person, SEARCH)
+        return found
+
+    monkeypatch.setattr(venue.matcher, "search", searched)
+    decision = admit.by_face(venue, SEARCH, admit_press(venue), support.picture(1, shade=9), lambda: opened.append(1))
+    assert (decision.outcome, decision.reason, opened) == (Outcome.REFER, "no-match", [])
+    assert [row[2:4] for row in support.rows_of(folder / "countenance.db", "hourly_count")] == [("refer", 1)]
+
+
 @pytest.mark.promise(2)
 def test_one_ticket_is_one_person_so_that_final_is_true(venue: Venue) -> None:
     first = support.enrolled(venue, "ada", 1, SEARCH)

@@ -26,7 +26,7 @@ from countenance.flows import enrol, gallery, passes, people
 from countenance.flows.capture import Timings, measure, one_face
 from countenance.flows.ports import Camera, Door, no_door
 from countenance.formats.passes import Custody
-from countenance.matching.matcher import Match, Matched
+from countenance.matching.matcher import Match, Matched, NonMatch
 from countenance.quantities import DAY, HOUR, PersonId, PurposeId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
@@ -101,7 +101,10 @@ def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, do
             venue.gate.is_exact(unit, held.members)
         found = venue.matcher.search(granted.permit, probe, held.index, threshold)
     person = held.owners[found.row][0] if isinstance(found, Match) else PersonId("")
-    return _decide(venue, found, person, purpose, door, timings)            # (8) (9) (10)
+    try:
+        return _decide(venue, found, person, purpose, door, timings)        # (8) (9) (10)
+    except Refused:  # withdrawn this very moment: the reason would tell staff whom the face resembled
+        return _decide(venue, NonMatch(), PersonId(""), purpose, door, timings)
 
 
 def at_gate(venue: Venue, story: Callable[[], Decision]) -> Decision:
