@@ -592,6 +592,23 @@ def vault_of_ones_own(w: World) -> None:
     vault.open(permit, w.stored(w.ada_search))
 
 
+def consent_prolonged_in_the_file(w: World) -> None:
+    """The end of a consent is put off by editing its row."""
+    with w.venue.store.write() as unit:
+        unit.run(update(schema.consent).values(expires_at=schema.consent.c.expires_at + 365 * DAY))
+    w.begin()
+    w.by_pass()
+
+
+def consent_to_the_new_notice_in_the_file(w: World) -> None:
+    """A consent to the old notice is made one to the new by editing its row."""
+    notice = _changed_notice(w, VERIFY)
+    with w.venue.store.write() as unit:
+        unit.run(update(schema.consent).where(schema.consent.c.purpose_id == VERIFY).values(notice_hash=notice))
+    w.begin()
+    w.by_pass()
+
+
 def _changed_notice(w: World, purpose: PurposeId) -> str:
     with w.venue.store.write() as unit:
         texts = {k: v + " More." for k, v in notices.in_force(unit, purpose).texts.items()}
@@ -718,6 +735,8 @@ ATTACKS = [
     Attack("1.51", sealed_into_anothers_record, "permit-scope", _of("_right_scope")),
     Attack("1.52", withdrawn_while_the_camera_ran, "gallery-stale", _at_gate("is_exact")),
     Attack("1.53", nobodys_signature, "consent-act", ((consents, "_somebodys_act", _nothing),)),
+    Attack("1.58", consent_prolonged_in_the_file, "consent-altered", ((consents, "_unaltered", _nothing),)),
+    Attack("1.59", consent_to_the_new_notice_in_the_file, "consent-altered", ((consents, "_unaltered", _nothing),)),
     Attack("1.55", opened_without_the_vault, "key-face", ((store.KeyStore, "_no_face", _nothing),)),
     Attack("1.56", key_taken_without_the_vault, "key-face", ((store.KeyStore, "_no_face", _nothing),)),
     Attack("1.57", vault_of_ones_own, "faces-taken", ((store.KeyStore, "take_faces", _again),)),

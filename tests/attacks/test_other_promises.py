@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from countenance.clock import SetClock
+from countenance.consent import consents, notices
 from countenance.errors import CountenanceError, StoreFault
 from countenance.flows import admit, enrol, passes, rotate, sweep, withdraw
 from countenance.flows.admit import Outcome
@@ -160,6 +161,24 @@ def test_a_search_does_not_say_whom_it_found_once_they_withdrew(
     assert [row[2:4] for row in support.rows_of(folder / "countenance.db", "hourly_count")] == [("refer", 1)]
 
 
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("edit", ["expires_at", "notice_hash"])
+def test_an_edited_consent_is_not_in_the_gallery(venue: Venue, clock: SetClock, edit: str) -> None:
+    """Somebody who can write to the store, and has no key, makes an outdated consent look alive."""
+    support.enrolled(venue, "ada", 1, SEARCH)
+    assert len(venue.galleries.exact(SEARCH).owners) == 1
+    with venue.store.write() as unit:
+        if edit == "notice_hash":
+            texts = {k: v + " More." for k, v in notices.in_force(unit, SEARCH).texts.items()}
+            unit.run(update(schema.consent).values(
+                notice_hash=notices.publish(unit, venue.venue_id, SEARCH, texts).hash))
+        else:
+            unit.run(update(schema.consent).values(expires_at=schema.consent.c.expires_at + DAY))
+            unit.move_gallery(SEARCH)
+    assert len(venue.galleries.exact(SEARCH).owners) == 0
+    assert admit.by_face(venue, SEARCH, admit_press(venue), support.picture(1, shade=9)).outcome is Outcome.REFER
+
+
 @pytest.mark.promise(2)
 def test_one_ticket_is_one_person_so_that_final_is_true(venue: Venue) -> None:
     first = support.enrolled(venue, "ada", 1, SEARCH)
@@ -256,6 +275,7 @@ def test_a_fresh_consent_is_not_ended_by_a_sweep_that_listed_the_old_one(
     venue: Venue, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who = support.enrolled(venue)
+    monkeypatch.setattr(consents, "_unaltered", lambda *_: None)  # the dates are set by hand here
     with venue.store.write() as unit:
         unit.run(update(schema.consent).values(expires_at=unit.now + HOUR))
     clock.move(2 * HOUR)

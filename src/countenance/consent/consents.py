@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -11,6 +11,7 @@ from countenance.consent import notices
 from countenance.consent.acts import Act
 from countenance.consent.states import State, moved
 from countenance.errors import Refused
+from countenance.formats import canonical
 from countenance.formats.notices import Notice
 from countenance.quantities import DAY, Instant, PersonId, PurposeId, random_id
 from countenance.storage import schema
@@ -34,6 +35,7 @@ class Consent:
     state: State
     given_at: Instant
     expires_at: Instant
+    sealed: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple
         consent_id=consent.consent_id, person_id=person, purpose_id=purpose_id,
         notice_hash=consent.notice_hash, language=consent.language, act=consent.act.value,
         state=consent.state.value, given_at=consent.given_at, expires_at=consent.expires_at,
+        sealed=unit.outbox.seal_for(person, label(consent.consent_id), agreed(purpose_id, consent.notice_hash,
+                                                                              consent.expires_at)),
         delete_at=consent.expires_at + KEPT_DAYS_AFTER * DAY))
     unit.move_gallery(purpose_id)
     return consent, unit.tell_of(person, "consent-given", _facts(consent))
@@ -95,14 +99,25 @@ def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent
     """Return the live consent of a person for a purpose, or raise Refused.
 
     Codes: purpose-unknown, consent-missing, consent-other-purpose, consent-withdrawn, consent-expired,
-    notice-outdated.
+    notice-outdated, consent-altered. Raises StoreFault(key-destroyed) where the person's record is lost.
     """
     notices.purpose(unit, purpose_id)
     newest = _newest(unit, person, purpose_id)
     _not_ended(newest)
     _not_expired(unit, newest)
     _to_notice_in_force(unit, newest)
+    _unaltered(unit, newest)
     return newest
+
+
+def label(consent_id: str) -> str:
+    """Return the label under which a consent is sealed."""
+    return f"consent/{consent_id}"
+
+
+def agreed(purpose_id: str, notice_hash: str, expires_at: int) -> bytes:
+    """Return what is sealed of a consent: whoever edits its row in the store cannot make it say more."""
+    return canonical.encode([purpose_id, notice_hash, expires_at])
 
 
 def standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
@@ -151,6 +166,12 @@ def _to_notice_in_force(unit: Unit, consent: Consent) -> None:
         raise Refused("notice-outdated", "The notice has changed; this person has not agreed to the new one.")
 
 
+def _unaltered(unit: Unit, consent: Consent) -> None:
+    told = agreed(consent.purpose, consent.notice_hash, consent.expires_at)
+    if unit.outbox.open_for(consent.person, label(consent.consent_id), consent.sealed) != told:
+        raise Refused("consent-altered", "The record of this consent was altered after the person agreed.")
+
+
 def _newest(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
     every = all_of(unit, person)
     mine = [c for c in every if c.purpose == purpose_id]
@@ -192,4 +213,5 @@ def _facts(consent: Consent) -> dict[str, Any]:
 
 def _consent(row: Any) -> Consent:
     return Consent(row.consent_id, PersonId(row.person_id), PurposeId(row.purpose_id), row.notice_hash,
-                   row.language, Act(row.act), State(row.state), Instant(row.given_at), Instant(row.expires_at))
+                   row.language, Act(row.act), State(row.state), Instant(row.given_at), Instant(row.expires_at),
+                   row.sealed)

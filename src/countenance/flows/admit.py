@@ -136,11 +136,11 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId) -> None:
     """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides."""
     with venue.store.write() as unit:
         unit.require_forward()
-        venue.gate.require_live(unit, person, purpose)
-        enrol.live_template(unit, person, purpose)
         row = people.row(unit, person)
         record = people.record_ref(row)
-        with venue.keys.kept_open(record):  # for the profile, the head of the chain, the event and the new head
+        with venue.keys.kept_open(record):  # for consent, profile, the head of the chain, the event and the new head
+            venue.gate.require_live(unit, person, purpose)
+            enrol.live_template(unit, person, purpose)
             profile = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile))
             venue.entitlement.require_good(profile.reference, utc_day(unit.now))
             unit.outbox.go_on_with(person, record.key_id, row.sealed_head)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from countenance.clock import utc_day
+from countenance.consent import consents
 from countenance.consent.gate import Granted, Members, Press, Stale
 from countenance.errors import Refused
 from countenance.features import Vector
@@ -106,11 +107,13 @@ class Galleries:
         return Held(index, members, tuple(owners), tickets)
 
     def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:
-        table = schema.template
-        joined = table.join(schema.person, table.c.person_id == schema.person.c.person_id)
+        table, consent = schema.template, schema.consent
+        joined = (table.join(schema.person, table.c.person_id == schema.person.c.person_id)
+                  .join(consent, table.c.consent_id == consent.c.consent_id))
         with self._venue.store.read() as unit:
             found = unit.run(
-                select(table, schema.person.c.record_key, schema.person.c.sealed_profile)
+                select(table, schema.person.c.record_key, schema.person.c.sealed_profile,
+                       consent.c.notice_hash, consent.c.expires_at, consent.c.sealed.label("sealed_consent"))
                 .select_from(joined)
                 .where(table.c.purpose_id == purpose, table.c.pack == self._venue.pack.identity)
             ).all()
@@ -120,10 +123,13 @@ class Galleries:
         with self._venue.store.read() as unit:
             today = utc_day(unit.now)
         sealed = [(people.record_ref(row), "profile", row.sealed_profile) for row in rows]
+        agreed = [(people.record_ref(row), consents.label(row.consent_id), row.sealed_consent) for row in rows]
+        opened = zip(rows, self._venue.keys.open_many(sealed), self._venue.keys.open_many(agreed), strict=True)
         good = []
-        for row, plain in zip(rows, self._venue.keys.open_many(sealed), strict=True):
-            if plain is None:
-                continue  # without their record key a decision could not be logged
+        for row, plain, told in opened:
+            agreed_to = consents.agreed(row.purpose_id, row.notice_hash, row.expires_at)
+            if plain is None or told is None or bytes(told) != agreed_to:
+                continue  # their record key is lost, or somebody edited what they agreed to: compared by nobody
             try:
                 self._venue.entitlement.require_good(people.parse_profile(plain).reference, today)
             except Refused:

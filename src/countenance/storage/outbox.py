@@ -134,6 +134,22 @@ class Outbox:
             self._connection.execute(_SET_HEAD, moved)
         self._rows, self._heads = [], {}
 
+    def seal_for(self, person: PersonId, label: str, plain: bytes) -> bytes:
+        """Seal something beside the chain under a person's record key. Raises StoreFault as `Sealer`."""
+        return self._sealer.seal_record(self._key_of(person), person, label, plain)
+
+    def open_for(self, person: PersonId, label: str, sealed: bytes) -> bytes:
+        """Open what `seal_for` made. Raises StoreFault as `Sealer`."""
+        return self._sealer.open_record(self._key_of(person), person, label, sealed)
+
+    def _key_of(self, person: PersonId) -> KeyId:
+        if person in self._heads:
+            return self._heads[person].key
+        found = self._connection.execute(_HEAD_OF, {"whose": person}).one_or_none()
+        if found is None:
+            raise StoreFault("person-unknown", "There is no record of this person.")
+        return KeyId(found.record_key)
+
     def chain(self, person: PersonId) -> list[Entry]:
         """Return all events of a person, newest first. Raises StoreFault(chain-broken) where one is missing."""
         head = self._head(person)

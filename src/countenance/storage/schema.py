@@ -77,6 +77,7 @@ consent = Table(
     Column("state", String(12), nullable=False),       # consent/states.py
     Column("given_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),     # what was agreed to, under the person's record key
     Column("delete_at", Integer, nullable=False),
     Index("consent_of", "person_id", "purpose_id"),
     Index("consent_live", "purpose_id", "state", "expires_at"),

@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("given_at", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.Integer(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("delete_at", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["notice_hash"],
