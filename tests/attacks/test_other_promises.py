@@ -136,6 +136,23 @@ def test_an_enrolment_that_nobody_finished_is_undone_by_the_sweep(
         assert [support.count(folder, t) for t in ("intent", "template", "person", "wrapped_key")] == [0, 0, 0, 0]
 
 
+@pytest.mark.promise(2)
+def test_an_enrolment_that_was_undone_takes_nothing_of_the_next_one_with_it(venue: Venue, clock: SetClock) -> None:
+    support.enrolled(venue, "ada", 1, SEARCH)  # so that both enrolments below are of somebody on record
+    anew: list[enrol.Enrolled] = []
+
+    def slowly(text: str) -> str:
+        clock.move(2 * HOUR)
+        sweep.sweep(venue)
+        anew.append(support.enrolled(venue, "ada", 1, VERIFY))
+        return text
+
+    with pytest.raises(CountenanceError) as refused:
+        enrol.enrol(venue, "ada", VERIFY, support.says_yes(venue), support.picture(1), slowly)
+    assert code_of(refused) == "enrolment-abandoned"
+    assert support.comes_back(venue, anew[0].pass_text).outcome is Outcome.ADMIT
+
+
 def killing(error: type[BaseException]) -> enrol.HandOver:
     def hand_over(_text: str) -> str:
         raise error

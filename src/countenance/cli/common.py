@@ -16,6 +16,7 @@ from countenance.errors import BadInput
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
+    from countenance.formats.notices import Notice
 
 LARGEST_FILE = 64 << 20
 """Bytes of a picture file that are read at all."""
@@ -75,6 +76,25 @@ def write_new(path: Path, text: str) -> None:
         durable.create(path, text.encode(), durable.SECRET)
     except FileExistsError:
         raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.") from None
+
+
+def hand_over(path: Path) -> Callable[[str], str]:
+    """Return the way to give a pass as a new file: write it, and return what is read back from there."""
+
+    def write_and_read(text: str) -> str:
+        write_new(path, text + "\n")
+        return read_text(path)
+
+    return write_and_read
+
+
+def notice_in_force(venue: Venue, purpose: str) -> Notice:
+    """Return the notice in force. Raises Refused (purpose-unknown, notice-missing)."""
+    from countenance.consent import notices
+    from countenance.quantities import PurposeId
+
+    with venue.store.read() as unit:
+        return notices.in_force(unit, notices.purpose(unit, PurposeId(purpose)).purpose_id)
 
 
 @contextmanager

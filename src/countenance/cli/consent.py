@@ -14,6 +14,7 @@ from countenance.cli.common import (
     VenueOption,
     YesOption,
     confirmed,
+    notice_in_force,
     opened,
     print_out,
     reserved,
@@ -47,16 +48,13 @@ def renew(
     as_json: JsonOption = False,
 ) -> None:
     """Renew a consent to the notice in force, after the person has read it and said yes."""
-    from countenance.consent import notices
     from countenance.consent.acts import act_from_channel
     from countenance.flows import renew as story
     from countenance.quantities import PersonId, PurposeId
 
     act_from_channel(channel)
     with opened(venue) as here:
-        with here.store.read() as unit:
-            notices.purpose(unit, PurposeId(purpose))
-            notice = notices.in_force(unit, PurposeId(purpose))
+        notice = notice_in_force(here, purpose)
         if not yes:
             typer.echo(notice.texts.get(language, ""), err=True)
         confirmed("Did the person in front read this and say yes?", "Nothing was renewed.", yes)

@@ -13,12 +13,12 @@ from countenance.cli.common import (
     JsonOption,
     LanguageOption,
     VenueOption,
+    hand_over,
+    notice_in_force,
     opened,
     picture,
     print_out,
-    read_text,
     reserved,
-    write_new,
 )
 from countenance.errors import BadInput
 
@@ -64,12 +64,7 @@ def enrol(
 
 
 def _notice(venue: Venue, purpose: str, language: str) -> Notice:
-    from countenance.consent import notices
-    from countenance.quantities import PurposeId
-
-    with venue.store.read() as unit:
-        notices.purpose(unit, PurposeId(purpose))
-        notice = notices.in_force(unit, PurposeId(purpose))
+    notice = notice_in_force(venue, purpose)
     if language not in notice.texts:
         raise BadInput("notice-language", "The notice has no text in this language.")
     return notice
@@ -85,15 +80,10 @@ def _ask(notice: Notice, language: str) -> bool:
             return answer == "face"
 
 
-def _hand_over(path: Path, text: str) -> str:
-    write_new(path, text + "\n")
-    return read_text(path)
-
-
 def _say_no(venue: Venue, reference: str, pass_out: Path, as_json: bool) -> None:
     from countenance.flows.enrol import say_no
 
-    say_no(venue, reference, lambda text: _hand_over(pass_out, text))
+    say_no(venue, reference, hand_over(pass_out))
     print_out(as_json, {"outcome": "plain", "pass": str(pass_out)},
               f"A plain pass is in {pass_out}. Nothing about this person's face was taken or kept.")
 
@@ -111,7 +101,7 @@ def _say_yes(venue: Venue, reference: str, notice: Notice, language: str, channe
     answer = Yes(notice.hash, language, act_from_channel(channel))
     with reserved(receipt_out) as write_receipt:
         enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
-                               lambda text: _hand_over(pass_out, text))
+                               hand_over(pass_out))
         write_receipt(enrolled.receipt)
     print_out(
         as_json, {"outcome": "enrolled", "person": enrolled.person, "purpose": enrolled.purpose,

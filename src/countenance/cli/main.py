@@ -44,7 +44,7 @@ for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("
 
 
 @app.callback(invoke_without_command=True)
-def _top(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:  # noqa: FBT003
+def _top(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:  # noqa: FBT003  # how Typer says it
     if version:
         typer.echo(f"countenance {__version__}")
         raise typer.Exit

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text
+from countenance.cli.common import HERE, JsonOption, VenueOption, notice_in_force, opened, print_out, read_text
 
 app = typer.Typer(help="Show and publish notices.", no_args_is_help=True)
 PurposeOption = Annotated[str, typer.Option("--purpose", help="entry.verify or entry.search.")]
@@ -16,12 +16,8 @@ PurposeOption = Annotated[str, typer.Option("--purpose", help="entry.verify or e
 @app.command("show")
 def show(purpose: PurposeOption = "entry.verify", venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
     """Show the notice in force, in every language."""
-    from countenance.consent import notices
-    from countenance.quantities import PurposeId
-
-    with opened(venue) as here, here.store.read() as unit:
-        notices.purpose(unit, PurposeId(purpose))
-        notice = notices.in_force(unit, PurposeId(purpose))
+    with opened(venue) as here:
+        notice = notice_in_force(here, purpose)
     print_out(as_json, {"purpose": purpose, "version": notice.version, "hash": notice.hash, "texts": notice.texts},
               f"Version {notice.version}, {notice.hash}",
               *(f"\n[{language}]\n{text}" for language, text in notice.texts.items()))

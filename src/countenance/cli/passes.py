@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text, write_new
+from countenance.cli.common import HERE, JsonOption, VenueOption, hand_over, opened, print_out, read_text
 
 app = typer.Typer(help="Issue plain passes, and read any pass.", no_args_is_help=True)
 
@@ -22,12 +22,8 @@ def issue(
     """Issue a plain pass: no face, same gate, same price."""
     from countenance.flows.enrol import say_no
 
-    def hand_over(text: str) -> str:
-        write_new(out, text + "\n")
-        return read_text(out)
-
     with opened(venue) as here:
-        say_no(here, reference, hand_over)
+        say_no(here, reference, hand_over(out))
     print_out(as_json, {"outcome": "plain", "pass": str(out)}, f"A plain pass is in {out}.")
 
 

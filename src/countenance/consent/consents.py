@@ -55,7 +55,7 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple
     """
     purpose = notices.purpose(unit, purpose_id)
     _somebodys_act(unit, person, yes.act)
-    _shown(notices.in_force(unit, purpose_id), yes)
+    require_shown(notices.in_force(unit, purpose_id), yes)
     if _standing(unit, person, purpose_id) is not None:
         raise Refused("consent-standing", "This person's consent stands already; renew it instead.")
     consent = Consent(random_id(), person, purpose_id, yes.notice_hash, yes.language, yes.act,
@@ -199,7 +199,8 @@ def _somebodys_act(unit: Unit, person: PersonId, act: Act) -> None:
         raise Refused("consent-act", "Only made-up people agree by nobody's act, and they only so.")
 
 
-def _shown(notice: Notice, yes: Yes) -> None:
+def require_shown(notice: Notice, yes: Yes) -> None:
+    """Raise Refused (notice-outdated, notice-language) unless the yes is to this notice, in one of its languages."""
     if yes.notice_hash != notice.hash:
         raise Refused("notice-outdated", "This is not the notice in force; show the new one and ask again.")
     if yes.language not in notice.texts:

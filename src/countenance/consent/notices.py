@@ -49,11 +49,6 @@ def purpose(unit: Unit, purpose_id: PurposeId) -> Purpose:
     return _purpose(row)
 
 
-def purposes(unit: Unit) -> list[Purpose]:
-    """Return all purposes, by name."""
-    return [_purpose(row) for row in unit.run(select(schema.purpose).order_by(schema.purpose.c.purpose_id))]
-
-
 def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
     """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
     if f"notice/{purpose_id}" not in unit.memo:

@@ -96,7 +96,7 @@ class Story:
                        lambda: self._search(venue, self.now, pressed=False))
         for name, picture in self.later.items():
             self.tell.step(f"She presses. Later capture, {name}", "admit",
-                           lambda picture=picture: self._search(venue, picture))  # type: ignore[misc]
+                           lambda picture=picture: self._search(venue, picture))  # type: ignore[misc]  # bound per turn
 
     def _no(self, venue: Venue) -> None:
         self.tell.chapter("Wen says: enter without my face")
@@ -205,7 +205,7 @@ class Story:
 
     def _search(self, venue: Venue, picture: bytes, *, pressed: bool = True) -> str:
         if not pressed:
-            venue.gate.search(SEARCH, None, venue.galleries.exact(SEARCH).members)  # type: ignore[arg-type]
+            venue.gate.search(SEARCH, None, venue.galleries.exact(SEARCH).members)  # type: ignore[arg-type]  # on purpose
         venue.galleries.exact(SEARCH)
         return self._decided(admit.by_face(venue, SEARCH, gate.press(self.clock), self._camera(picture)))
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 
 from countenance.clock import utc_day
@@ -157,12 +156,3 @@ def _count(unit: Unit, outcome: Outcome) -> None:
     hour = unit.now - unit.now % HOUR
     unit.run(_ONE_MORE, {"hour": hour, "lane": "face", "outcome": outcome.value, "number": 1,
                          "delete_at": hour + COUNTS_KEPT_DAYS * DAY})
-
-
-def counts(unit: Unit) -> dict[str, int]:
-    """Return how many were admitted and referred, over all hours on record."""
-    totals: dict[str, int] = {}
-    table = schema.hourly_count
-    for row in unit.run(select(table.c.outcome, table.c.number)):
-        totals[row.outcome] = totals.get(row.outcome, 0) + row.number
-    return totals

@@ -22,6 +22,7 @@ from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
 from countenance.flows import intents, passes, people, receipts
 from countenance.flows.capture import Chip, Timings, measure, one_face
+from countenance.flows.intents import Intent
 from countenance.flows.people import Profile
 from countenance.flows.ports import Camera, Ticket
 from countenance.formats.passes import Custody
@@ -73,12 +74,12 @@ def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
     chip = one_face(venue, camera, timings)                                 # (3)
     person = known.person if known else PersonId(random_id())
     names = _names(person, purpose, known)
-    with _undone_on_failure(venue, person, purpose_id, names), venue.keys.at_hand():
+    with _undone_on_failure(venue, person, purpose_id, names) as intent, venue.keys.at_hand():
         venue.keys.make(names.new())                                        # (4)
         with venue.store.write() as unit:
             pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
         _read_back(pending.text, hand_over)                                 # (6)
-        return _go_live(venue, pending)                                     # (7)
+        return _go_live(venue, intent, pending)                             # (7)
 
 
 def _ticket(venue: Venue, reference: str) -> Ticket:
@@ -90,8 +91,7 @@ def _ticket(venue: Venue, reference: str) -> Ticket:
 def _said_yes(venue: Venue, purpose_id: PurposeId, yes: Yes) -> notices.Purpose:
     with venue.store.read() as unit:
         purpose = notices.purpose(unit, purpose_id)
-        if notices.in_force(unit, purpose_id).hash != yes.notice_hash:
-            raise Refused("notice-outdated", "This is not the notice in force; show the new one and ask again.")
+        consents.require_shown(notices.in_force(unit, purpose_id), yes)
     return purpose
 
 
@@ -118,11 +118,13 @@ def _names(person: PersonId, purpose: notices.Purpose, known: KeyRef | None) -> 
 
 
 @contextmanager
-def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[None]:
+def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[Intent]:
     with venue.store.write() as unit:
         intent = intents.begin(unit, "enrol", person, purpose, [ref.key_id for ref in names.new()])
     try:
-        yield
+        yield intent
+    except intents.Abandoned:
+        raise  # undone by the sweep; the person may have enrolled anew since
     except BaseException:
         intents.undo(venue, intent)
         raise
@@ -185,16 +187,16 @@ def _read_back(text: str, hand_over: HandOver) -> None:
         raise BadInput("pass-not-read", "The pass could not be read back, so nothing was enrolled.")
 
 
-def _go_live(venue: Venue, pending: _Pending) -> Enrolled:
+def _go_live(venue: Venue, intent: Intent, pending: _Pending) -> Enrolled:
     with venue.store.write() as unit:
-        intents.require_standing(unit, pending.person, "enrol")
+        intents.require_standing(unit, intent)
         template, issued = schema.template, schema.issued_pass
         unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
         unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
         entry = unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id,
                                                              "purpose": pending.consent.purpose})
         unit.move_gallery(pending.consent.purpose)
-        intents.end_of(unit, pending.person, "enrol")
+        intents.end(unit, intent)
         notice = notices.by_hash(unit, pending.consent.notice_hash)
         now = unit.now
     receipt = receipts.write(venue, "enrolment", pending.person, now, entry, {

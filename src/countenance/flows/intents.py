@@ -53,23 +53,22 @@ def end(unit: Unit, intent: Intent) -> None:
     unit.run(delete(schema.intent).where(schema.intent.c.intent_id == intent.intent_id))
 
 
-def end_of(unit: Unit, person: PersonId, story: str) -> None:
-    """Remove a person's intent of one story."""
+def pending(unit: Unit, *stories: str, person: PersonId | None = None) -> list[Intent]:
+    """Return the intents of some stories, oldest first; of one person only, where one is given."""
     table = schema.intent
-    unit.run(delete(table).where(table.c.person_id == person, table.c.story == story))
-
-
-def pending(unit: Unit, *stories: str) -> list[Intent]:
-    """Return the intents of some stories, oldest first."""
-    table = schema.intent
-    rows = unit.run(select(table).where(table.c.story.in_(stories)).order_by(table.c.begun_at)).all()
+    wanted = select(table).where(table.c.story.in_(stories)).order_by(table.c.begun_at)
+    rows = unit.run(wanted if person is None else wanted.where(table.c.person_id == person)).all()
     return [_intent(row) for row in rows]
 
 
-def require_standing(unit: Unit, person: PersonId, story: str) -> None:
-    """Raise Refused(enrolment-abandoned) where a story was undone meanwhile."""
-    if not [one for one in pending(unit, story) if one.person == person]:
-        raise Refused("enrolment-abandoned", "This enrolment took too long and was undone; begin again.")
+class Abandoned(Refused):
+    """The story took too long and was undone already; what stands there by now is somebody else's work."""
+
+
+def require_standing(unit: Unit, intent: Intent) -> None:
+    """Raise Abandoned(enrolment-abandoned) where a story was undone meanwhile."""
+    if not stands(unit, intent):
+        raise Abandoned("enrolment-abandoned", "This enrolment took too long and was undone; begin again.")
 
 
 def stands(unit: Unit, intent: Intent) -> bool:

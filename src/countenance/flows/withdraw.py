@@ -54,8 +54,8 @@ def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = St
     """
     with venue.store.write() as unit:                                       # (1) (2)
         notices.purpose(unit, purpose)
-        due, epoch = _rotation_due(venue, unit), Instant(venue.keys.epoch[0])
-        intent = _begun(unit, person, purpose) or _stop(unit, person, purpose, how, due, epoch)
+        begun = [i for i in intents.pending(unit, *_ENDED, person=person) if i.purpose == purpose]
+        intent = begun[0] if begun else _stop(venue, unit, person, purpose, how)
     return finish(venue, intent)
 
 
@@ -76,14 +76,7 @@ def finish(venue: Venue, intent: Intent) -> Withdrawn:
     return Withdrawn(intent.person, intent.purpose, "final", due, receipt)
 
 
-def _begun(unit: Unit, person: PersonId, purpose: PurposeId) -> Intent | None:
-    mine = [i for i in intents.pending(unit, *_ENDED) if (i.person, i.purpose) == (person, purpose)]
-    return mine[0] if mine else None
-
-
-def _stop(
-    unit: Unit, person: PersonId, purpose: PurposeId, how: State, due: Instant, epoch: Instant
-) -> Intent:
+def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: State) -> Intent:
     consent = consents.standing(unit, person, purpose)
     if how is State.EXPIRED and unit.now < consent.expires_at:
         raise Refused("consent-standing", "This consent was renewed meanwhile.")
@@ -95,16 +88,19 @@ def _stop(
     issued = schema.issued_pass
     unit.run(update(issued).where(issued.c.person_id == person, issued.c.purpose_id == purpose)
              .values(state="plain"))
-    standing = unit.mark("rotate_by")
-    unit.set_mark("rotate_by", due if standing is None else Instant(min(due, standing)))
-    unit.set_mark("erased", epoch)
+    _promise_rotation(venue, unit)
     return intents.begin(unit, _STORY[how], person, purpose, keys)
 
 
-def _rotation_due(venue: Venue, unit: Unit) -> Instant:
-    _number, made_at = venue.keys.epoch
+def _promise_rotation(venue: Venue, unit: Unit) -> Instant:
+    """Set the date of the rotation that ends older copies, unless an earlier one stands; return what this one needs."""
+    number, made_at = venue.keys.epoch
     by_age = made_at + venue.settings.epoch_days * DAY
-    return Instant(max(unit.now, min(by_age, unit.now + venue.settings.rotate_within_hours * HOUR)))
+    due = Instant(max(unit.now, min(by_age, unit.now + venue.settings.rotate_within_hours * HOUR)))
+    standing = unit.mark("rotate_by")
+    unit.set_mark("rotate_by", due if standing is None else Instant(min(due, standing)))
+    unit.set_mark("erased", Instant(number))
+    return due
 
 
 def _keys_of(unit: Unit, person: PersonId, purpose: PurposeId) -> list[KeyId]:
@@ -144,7 +140,7 @@ def erase(venue: Venue, person: PersonId) -> Erased:
     """
     with venue.store.write() as unit:
         record = people.record_ref(people.row(unit, person))
-        mine = [i for i in intents.pending(unit, "erase") if i.person == person]
+        mine = intents.pending(unit, "erase", person=person)
         intent = mine[0] if mine else intents.begin(unit, "erase", person, PurposeId(""), [record.key_id])
     return go_on_erasing(venue, intent)
 
@@ -154,13 +150,11 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
     person = intent.person
     with venue.store.read() as unit:
         standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
-        begun = [i.purpose for i in intents.pending(unit, *_ENDED) if i.person == person]
+        begun = [i.purpose for i in intents.pending(unit, *_ENDED, person=person)]
     withdrawn = [withdraw(venue, person, purpose) for purpose in dict.fromkeys([*begun, *standing])]
     venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
-        due = _rotation_due(venue, unit)
-        unit.set_mark("rotate_by", Instant(min(due, unit.mark("rotate_by") or due)))
-        unit.set_mark("erased", Instant(venue.keys.epoch[0]))
+        due = _promise_rotation(venue, unit)
         whole = schema.person
         unit.run(update(whole).where(whole.c.guardian == person).values(guardian=None))
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):

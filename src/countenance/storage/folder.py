@@ -18,7 +18,7 @@ from countenance.errors import StoreFault
 try:
     import fcntl
 except ImportError:  # pragma: no cover  # not on this system
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for below
 
 
 class Tenancy:

@@ -42,6 +42,11 @@ class Entry:
     record: bytes
 
 
+def _entry(record: bytes) -> Entry:
+    nonce = os.urandom(NONCE_BYTES)
+    return Entry(hashlib.sha256(nonce + record).digest(), nonce, record)
+
+
 @dataclass
 class _Head:
     key: KeyId
@@ -81,12 +86,11 @@ class Outbox:
             "type": kind, "at": self._now, "number": head.number + 1, "before": head.leaf,
             "row_before": head.row, "body": body,
         })
-        nonce = os.urandom(NONCE_BYTES)
-        leaf = hashlib.sha256(nonce + record).digest()
-        sealed = self._sealer.seal_record(head.key, person, "event", nonce + record)
-        row = self._add(leaf, sealed=sealed)
-        self._heads[person] = _Head(head.key, head.number + 1, leaf, row, moved=True)
-        return Entry(leaf, nonce, record)
+        entry = _entry(record)
+        sealed = self._sealer.seal_record(head.key, person, "event", entry.nonce + record)
+        row = self._add(entry.leaf, sealed=sealed)
+        self._heads[person] = _Head(head.key, head.number + 1, entry.leaf, row, moved=True)
+        return entry
 
     def tell_of_even_if_lost(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
         """As `tell_of`; where the person's record key is gone the event stands alone, by its leaf only.
@@ -103,12 +107,10 @@ class Outbox:
 
     def tell_for(self, kind: str, body: dict[str, Any]) -> Entry:
         """Record an event in nobody's chain whose record only the holder of the returned entry knows."""
-        record = canonical.encode({
-            "type": kind, "at": self._now, "number": 0, "before": b"", "row_before": 0, "body": body})
-        nonce = os.urandom(NONCE_BYTES)
-        leaf = hashlib.sha256(nonce + record).digest()
-        self.tell("leaf", {"leaf": leaf})
-        return Entry(leaf, nonce, record)
+        entry = _entry(canonical.encode({
+            "type": kind, "at": self._now, "number": 0, "before": b"", "row_before": 0, "body": body}))
+        self.tell("leaf", {"leaf": entry.leaf})
+        return entry
 
     def begin_chain(self, person: PersonId, key: KeyId) -> None:
         """Take note of a person whose row was written in this very unit of work."""
@@ -117,10 +119,6 @@ class Outbox:
     def go_on_with(self, person: PersonId, key: KeyId, sealed_head: bytes | None) -> None:
         """Take note of a person whose row was just read, so that it is not read again."""
         self._heads[person] = self._opened_head(person, key, sealed_head)
-
-    def forget_chain(self, person: PersonId) -> None:
-        """Leave a person's row alone at `flush`: it is deleted in this unit of work."""
-        self._heads.pop(person, None)
 
     def flush(self) -> None:
         """Write events and heads; the last thing before the commit. Nothing is left to write after it."""
@@ -145,10 +143,13 @@ class Outbox:
     def _key_of(self, person: PersonId) -> KeyId:
         if person in self._heads:
             return self._heads[person].key
+        return KeyId(self._row_of(person).record_key)
+
+    def _row_of(self, person: PersonId) -> Any:
         found = self._connection.execute(_HEAD_OF, {"whose": person}).one_or_none()
         if found is None:
             raise StoreFault("person-unknown", "There is no record of this person.")
-        return KeyId(found.record_key)
+        return found
 
     def chain(self, person: PersonId) -> list[Entry]:
         """Return all events of a person, newest first. Raises StoreFault(chain-broken) where one is missing."""
@@ -181,11 +182,8 @@ class Outbox:
 
     def _head(self, person: PersonId) -> _Head:
         if person not in self._heads:
-            found = self._connection.execute(_HEAD_OF, {"whose": person}).one_or_none()
-            if found is None:
-                raise StoreFault("person-unknown", "There is no record of this person.")
-            key = KeyId(found.record_key)
-            self._heads[person] = self._opened_head(person, key, found.sealed_head)
+            found = self._row_of(person)
+            self.go_on_with(person, KeyId(found.record_key), found.sealed_head)
         return self._heads[person]
 
     def _opened_head(self, person: PersonId, key: KeyId, sealed: bytes | None) -> _Head:

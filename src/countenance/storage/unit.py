@@ -38,7 +38,7 @@ class Unit:
         self.now = now
         self._shown = shown  # by the clock; before `now` where it was set back
         self.memo: dict[str, Any] = {}  # what was read and cannot change in this unit but by its own hand
-        self._outbox = outbox
+        self.outbox = outbox
 
     def run(self, statement: Any, values: Any = None) -> Any:
         """Execute one SQLAlchemy Core statement."""
@@ -46,11 +46,11 @@ class Unit:
 
     def tell(self, kind: str, body: dict[str, Any]) -> None:
         """Record an event about no person (storage/outbox.py)."""
-        self._outbox.tell(kind, body)
+        self.outbox.tell(kind, body)
 
     def tell_of(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
         """Record a sealed event about a person (storage/outbox.py)."""
-        return self._outbox.tell_of(person, kind, body)
+        return self.outbox.tell_of(person, kind, body)
 
     def require_forward(self) -> None:
         """Raise StoreFault(clock-set-back) where the clock shows a time before one already seen."""
@@ -59,16 +59,11 @@ class Unit:
 
     def tell_of_even_if_lost(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
         """Record an event about a person whose record key may be gone (storage/outbox.py)."""
-        return self._outbox.tell_of_even_if_lost(person, kind, body)
+        return self.outbox.tell_of_even_if_lost(person, kind, body)
 
     def tell_for(self, kind: str, body: dict[str, Any]) -> Entry:
         """Record an event in nobody's chain, for a receipt (storage/outbox.py)."""
-        return self._outbox.tell_for(kind, body)
-
-    @property
-    def outbox(self) -> Outbox:
-        """The events of this unit."""
-        return self._outbox
+        return self.outbox.tell_for(kind, body)
 
     def set_mark(self, name: str, at: Instant) -> None:
         """Keep a moment under a name."""
