@@ -17,6 +17,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync(path: Path) -> None:
+    """Make a file that something else wrote durable, and its name."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    _sync_folder(path.parent)
+
+
 def write(path: Path, data: bytes, mode: int = SHARED) -> None:
     """Replace `path` by `data`: durable on return, and never half written.
 
@@ -45,6 +55,23 @@ def create(path: Path, data: bytes, mode: int = SHARED) -> None:
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(path.parent)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add whole lines to a text file; durable on return. What a crash left of a half line is cut off first.
+
+    One writer at a time. Raises FileNotFoundError; OSError, then the file may hold part of `data`.
+    """
+    with path.open("r+b") as file:
+        file.seek(_after_last_line(file.read()))
+        file.truncate()
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _after_last_line(text: bytes) -> int:
+    return text.rfind(b"\n") + 1
 
 
 def destroy(path: Path) -> None:

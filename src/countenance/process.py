@@ -1,11 +1,24 @@
-"""Keeps this process's memory out of files: no core dumps (promise 3). Called once, by the programs."""
+"""Keeps this process's memory out of files (promise 3): no core dumps, and buffers that are not swapped out.
+
+Only whole buffers of our own can be locked. Python's `bytes` can be neither locked nor wiped, so copies stay,
+until their memory is used again, of a picture's bytes on arrival, of what a library makes inside itself, and of
+keys: LIMITS.md. Where swap is on, the operator encrypts it; `memory_report` says what is so here.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
+from contextlib import suppress
+from pathlib import Path
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
+LOCKED = "locked"
+
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4  # linux/prctl.h
+_SWAPS = Path("/proc/swaps")
+_STATUS = Path("/proc/self/status")
+_KIB = 1024
 
 
 def no_core_dumps() -> None:
@@ -21,3 +34,77 @@ def no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def pages(size: int) -> mmap.mmap:
+    """Return `size` bytes of zeros in pages that hold nothing else, to be given to `lock`.
+
+    They are unlocked and given back, and so wiped by the system, when the last reference goes.
+    """
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def lock(buffer: mmap.mmap) -> str:
+    """Keep a buffer made by `pages` out of swap and out of core dumps, as far as this system allows.
+
+    Returns LOCKED, or "not locked: ..." with the reason; the buffer is as usable then, and core dumps are off.
+    """
+    if hasattr(mmap, "MADV_DONTDUMP"):
+        with suppress(OSError):
+            buffer.madvise(mmap.MADV_DONTDUMP)
+    if sys.platform == "win32":
+        return "not locked: not done on this system"
+    start = ctypes.c_char.from_buffer(buffer)
+    if ctypes.CDLL(None).mlock(ctypes.byref(start), ctypes.c_size_t(len(buffer))) == 0:
+        return LOCKED
+    return f"not locked: the limit is {_lock_limit()}"
+
+
+def swap() -> str:
+    """Return "none", "on", or "unknown" where the system does not say. Whether it is encrypted cannot be seen."""
+    try:
+        lines = _SWAPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    return "on" if len(lines) > 1 else "none"
+
+
+def memory_report() -> list[str]:
+    """Return what keeps this process's memory out of files here, one `name: state` a line."""
+    return [
+        f"core dumps: {_core_dumps()}",
+        f"swap: {swap()}",
+        f"locked memory: {_locked()}, of at most {_lock_limit()}",
+    ]
+
+
+def _core_dumps() -> str:
+    try:
+        import resource
+    except ImportError:
+        return "unknown"
+    off = resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    if sys.platform == "linux":
+        off = off and ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+    return "off" if off else "on"
+
+
+def _locked() -> str:
+    try:
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    amounts = [int(line.split()[1]) for line in lines if line.startswith("VmLck:")]
+    return f"{amounts[0]} KiB" if amounts else "unknown"
+
+
+def _lock_limit() -> str:
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    except (ImportError, AttributeError):
+        return "unknown"
+    return "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // _KIB} KiB"

@@ -20,6 +20,9 @@ TemplateId = NewType("TemplateId", str)
 KeyId = NewType("KeyId", str)
 PassId = NewType("PassId", str)
 
+END_OF_TIME = Instant(253_402_300_800)
+"""The first second of the year 10000, which no calendar here can write: what is signed ends before it."""
+
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR

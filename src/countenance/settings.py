@@ -22,8 +22,9 @@ FORMAT = 1
 SHAPE: dict[str, dict[str, type]] = {
     "": {"format": int},
     "venue": {"id": str, "name": str, "contact": str, "regime": str, "scenario": str},
-    "gate": {"smallest_face_px": int, "most_cut_off_percent": int, "sweep_late_after_hours": int, "threshold": str},
-    "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int},
+    "gate": {"smallest_face_px": int, "most_cut_off_percent": int, "sweep_late_after_hours": int, "lease_minutes": int,
+             "threshold": str},
+    "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int, "offsite": str},
     "entitlement": {"csv": str},
     "models": {"pack": str},
 }
@@ -41,10 +42,12 @@ class Settings:
     smallest_face_px: int
     most_cut_off_percent: int
     sweep_late_after_hours: int
+    lease_minutes: int
     threshold: str
     root: str
     epoch_days: int
     rotate_within_hours: int
+    offsite: str
     entitlement_csv: str
     pack: str
 
@@ -74,9 +77,9 @@ def _parse(text: str) -> Settings:
     return Settings(
         VenueId(flat["venue.id"]), flat["venue.name"], flat["venue.contact"], flat["venue.regime"],
         flat["venue.scenario"], flat["gate.smallest_face_px"], flat["gate.most_cut_off_percent"],
-        flat["gate.sweep_late_after_hours"],
+        flat["gate.sweep_late_after_hours"], flat["gate.lease_minutes"],
         flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
-        flat["keys.rotate_within_hours"], flat["entitlement.csv"], flat["models.pack"],
+        flat["keys.rotate_within_hours"], flat["keys.offsite"], flat["entitlement.csv"], flat["models.pack"],
     )
 
 

@@ -14,8 +14,10 @@ import pytest
 from sqlalchemy import select
 
 from countenance.clock import SetClock
+from countenance.consent import gate
 from countenance.errors import CountenanceError, StoreFault
-from countenance.flows import about, admit, enrol, pad, recover, sweep, withdraw
+from countenance.flows import about, admit, enrol, intents, pad, recover, rotate, sweep, withdraw
+from countenance.flows.admit import AtGate
 from countenance.flows.enrol import Enrolled
 from countenance.flows.venue import Venue
 from countenance.formats import canonical
@@ -27,6 +29,7 @@ from countenance.vault.residue import Needle
 from support import venue as support
 from support.faults import AFTER, BEFORE, Crash, Faults
 from support.venue import (
+    KEYED,
     SEARCH,
     VERIFY,
     comes_back,
@@ -38,6 +41,7 @@ from support.venue import (
     picture,
     rows_of,
     says_yes,
+    state_of,
 )
 
 TABLES = ("person", "consent", "template", "issued_pass", "intent", "wrapped_key")
@@ -60,6 +64,7 @@ def effects_of(venue: Venue, story: Callable[[Venue], object], monkeypatch: pyte
 
 
 def run(venue: Venue, story: Callable[[Venue], object], faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell a story into which something goes wrong: the process dies, or one sentence says why not."""
     with faults.armed(monkeypatch), pytest.raises(Crash if faults.dies else StoreFault):
         story(venue)
     assert faults.struck
@@ -67,41 +72,88 @@ def run(venue: Venue, story: Callable[[Venue], object], faults: Faults, monkeypa
 
 # -- enrol: all or nothing
 
-ENROL = ["commit countenance.db", "commit keys.db", "commit countenance.db", "commit countenance.db"]
+_TO_A_PASS = ["commit countenance.db", "commit keys.db", "commit countenance.db", "commit keys.db",
+              "commit countenance.db"]
+"""Intent; keys; everything pending; the pass's key bound to the pass; live."""
+ENROL = {VERIFY: _TO_A_PASS, KEYED: _TO_A_PASS, SEARCH: _TO_A_PASS[:3] + _TO_A_PASS[4:]}
+CUSTODIES = [VERIFY, KEYED, SEARCH]
+ENROLMENTS = [(purpose, at, when) for purpose in CUSTODIES for at, when in points(len(ENROL[purpose]))]
 
 
-def enrols(venue: Venue) -> Enrolled:
-    return enrolled(venue)
+def enrolling(purpose: PurposeId) -> Callable[[Venue], Enrolled]:
+    return lambda venue: enrolled(venue, purpose=purpose)
 
 
-def test_enrolling_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert effects_of(venue, enrols, monkeypatch) == ENROL
+def comes(venue: Venue, who: Enrolled, person: int = 1) -> bool:
+    """Say whether somebody is admitted, by their pass or by their face alone; raises as the stories."""
+    if who.purpose == SEARCH:
+        found = admit.by_face(venue, SEARCH, gate.press(venue.clock), picture(person, 3))
+    else:
+        found = comes_back(venue, who.pass_text, person)
+    return found.outcome is admit.Outcome.ADMIT
 
 
-@pytest.mark.parametrize(("at", "when"), points(len(ENROL)))
+@pytest.mark.parametrize("purpose", CUSTODIES)
+def test_enrolling_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId) -> None:
+    assert effects_of(venue, enrolling(purpose), monkeypatch) == ENROL[purpose]
+
+
+@pytest.mark.parametrize(("purpose", "at", "when"), ENROLMENTS)
 def test_an_enrolment_that_died_is_undone_or_whole(
-        folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
+        folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId, at: int,
+        when: str) -> None:
     with open_venue(folder) as venue:
-        run(venue, enrols, Faults(at, when, dies=True), monkeypatch)
+        run(venue, enrolling(purpose), Faults(at, when, dies=True), monkeypatch)
         left = copy_of(folder, tmp_path / "left")
     with open_venue(left) as venue:
-        if (at, when) == (len(ENROL), AFTER):  # live, and the pass had been read back before
+        if (at, when) == (len(ENROL[purpose]), AFTER):  # live, and the pass had been read back before
             assert holdings(left) == {**NOBODY, "person": 1, "consent": 1, "template": 1, "issued_pass": 1,
                                       "wrapped_key": 2}
         else:
             assert holdings(left) == NOBODY
-        assert comes_back(venue, enrolled(venue, "ben", 2).pass_text, 2).outcome is admit.Outcome.ADMIT
+        assert comes(venue, enrolled(venue, "ben", 2, purpose), 2)
+        venue.require_stores()
 
 
-@pytest.mark.parametrize(("at", "when"), points(len(ENROL)))
+@pytest.mark.parametrize(("purpose", "at", "when"), ENROLMENTS)
 def test_an_enrolment_that_failed_leaves_nobody(
-        folder: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
+        folder: Path, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId, at: int, when: str) -> None:
     with open_venue(folder) as venue:
-        run(venue, enrols, Faults(at, when, dies=False), monkeypatch)
+        run(venue, enrolling(purpose), Faults(at, when, dies=False), monkeypatch)
         left_for_the_next_opening = {"intent"} if (at, when) == (1, AFTER) else set()
         assert {table for table, rows in holdings(folder).items() if rows} == left_for_the_next_opening
     with open_venue(folder):
         assert holdings(folder) == NOBODY
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_a_pass_whose_key_was_not_bound_is_not_handed_over(
+        venue: Venue, folder: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    handed: list[str] = []
+    with Faults(4, when, dies=False).armed(monkeypatch), pytest.raises(StoreFault):
+        enrol.enrol(venue, "ada", VERIFY, says_yes(venue), picture(1), lambda text: (handed.append(text), text)[1])
+    assert handed == []
+    assert holdings(folder) == NOBODY
+
+
+# -- undoing one that failed is a story with faults of its own
+
+UNDO = ["commit keys.db", "append gone.list", "empty keys.db", "commit countenance.db", "empty countenance.db"]
+
+
+@pytest.mark.parametrize(("at", "when"), points(len(UNDO)))
+def test_an_undoing_that_died_is_finished_at_the_next_opening(
+        folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
+    faults = Faults(len(_TO_A_PASS) - 1 + at, when, dies=True)  # the hand-over fails, so nothing goes live
+    with open_venue(folder) as venue:
+        with faults.armed(monkeypatch), pytest.raises(Crash):
+            enrol.enrol(venue, "ada", VERIFY, says_yes(venue), picture(1), lambda text: "")
+        assert faults.seen[4 : 4 + at] == UNDO[:at]
+        left = copy_of(folder, tmp_path / "left")
+    with open_venue(left) as venue:
+        assert holdings(left) == NOBODY
+        venue.require_stores()
+        assert comes(venue, enrolled(venue, "ben", 2), 2)
 
 
 @pytest.mark.parametrize("read", ["", "CN1:OTHER", "cut"])
@@ -160,8 +212,9 @@ def test_a_venue_without_its_receipt_key_enrols_nobody(venue: Venue, folder: Pat
 
 # -- withdraw: from the first commit on it is final, whatever happens
 
-WITHDRAW = ["commit countenance.db", "commit keys.db", "empty", "commit countenance.db", "commit countenance.db",
-            "empty"]
+WITHDRAW = ["commit countenance.db", "commit keys.db", "append gone.list", "commit keys.db", "append gone.list",
+            "empty keys.db", "commit countenance.db", "commit countenance.db", "empty countenance.db"]
+"""Matching has stopped, and it is counted; the key is gone, its name written down first; the ciphertext is gone."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +231,8 @@ def person(venue: Venue, purpose: PurposeId) -> Person:
         row = unit.run(select(schema.template)).one()
         key = row.face_key or unit.run(select(schema.issued_pass.c.pass_key)).scalar_one()
     ref = KeyRef(key, FACE if row.face_key else PASS, who.person, purpose)
-    return Person(who, purpose, [*support.needles(venue, ref), Needle("template", row.sealed)])
+    kept = [Needle("template", row.sealed)] if row.sealed else []  # a carried one is in the pass only
+    return Person(who, purpose, [*support.needles(venue, ref), *kept])
 
 
 def withdrawing(person: Person) -> Callable[[Venue], object]:
@@ -187,18 +241,12 @@ def withdrawing(person: Person) -> Callable[[Venue], object]:
 
 def still_admitted(venue: Venue, person: Person) -> bool:
     try:
-        if person.purpose == VERIFY:
-            found = comes_back(venue, person.who.pass_text)
-        else:
-            from countenance.consent import gate
-
-            found = admit.by_face(venue, SEARCH, gate.press(venue.clock), picture(1, 3))
+        return comes(venue, person.who)
     except CountenanceError:
         return False
-    return found.outcome is admit.Outcome.ADMIT
 
 
-@pytest.mark.parametrize("purpose", [VERIFY, SEARCH])
+@pytest.mark.parametrize("purpose", CUSTODIES)
 def test_withdrawing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId) -> None:
     who = person(venue, purpose)
     assert effects_of(venue, withdrawing(who), monkeypatch) == WITHDRAW
@@ -207,11 +255,9 @@ def test_withdrawing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize("purpose", [VERIFY, SEARCH])
+@pytest.mark.parametrize("purpose", CUSTODIES)
 @pytest.mark.parametrize("dies", [True, False], ids=["dies", "fails"])
-@pytest.mark.parametrize(("at", "when"), [
-    *points(len(WITHDRAW))[:9],
-    *points(len(WITHDRAW))[9:]])
+@pytest.mark.parametrize(("at", "when"), points(len(WITHDRAW)))
 def test_a_withdrawal_is_final_wherever_it_stopped(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str, dies: bool,
         purpose: PurposeId) -> None:
@@ -231,7 +277,9 @@ def test_a_withdrawal_is_final_wherever_it_stopped(
         assert [row[6] for row in rows_of(left / "countenance.db", "consent")] == ["withdrawn"]
         assert (count(left, "template"), count(left, "wrapped_key"), count(left, "person")) == (0, 1, 1)
         assert residue.search(left, ada.needles) == []
+        venue.require_stores()  # no crash is taken for an older store
         with venue.store.read() as unit:
+            assert venue.keys.place.gone.read().count == unit.mark("forward") == 4
             types = [canonical.decode(e.record, "event")["type"] for e in unit.outbox.chain(ada.who.person)]
         assert types.count("consent-withdrawn") == types.count("template-erased") == 1
 
@@ -247,8 +295,12 @@ def test_the_search_finds_what_a_dead_withdrawal_left_before_it_is_finished(
         assert residue.search(left, ada.needles) == []
 
 
+RECOVER = [*WITHDRAW[3:], "commit keys.db", "append gone.list", "empty countenance.db", "empty keys.db"]
+"""From the intent on; then what was ended is counted, where the crash came before that."""
+
+
 @pytest.mark.promise(2)
-@pytest.mark.parametrize(("at", "when"), points(6))
+@pytest.mark.parametrize(("at", "when"), points(len(RECOVER)))
 def test_a_recovery_that_dies_is_recovered(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
     with open_venue(folder) as venue:
@@ -258,6 +310,7 @@ def test_a_recovery_that_dies_is_recovered(
     faults = Faults(at, when, dies=True)
     with faults.armed(monkeypatch), pytest.raises(Crash), open_venue(left):
         pass
+    assert faults.seen[:at] == RECOVER[:at]
     again = copy_of(left, tmp_path / "again")
     with open_venue(again) as venue:
         assert not still_admitted(venue, ada)
@@ -269,7 +322,8 @@ def test_a_withdrawal_that_failed_is_finished_by_asking_again(venue: Venue, fold
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     ada = person(venue, SEARCH)
     story = withdrawing(ada)
-    run(venue, story, Faults(3, BEFORE, dies=False), monkeypatch)  # a reader held the log of the key store
+    at = WITHDRAW.index("empty keys.db") + 1  # a reader held the log of the key store
+    run(venue, story, Faults(at, BEFORE, dies=False), monkeypatch)
     try:
         story(venue)
     except CountenanceError:
@@ -279,24 +333,24 @@ def test_a_withdrawal_that_failed_is_finished_by_asking_again(venue: Venue, fold
 
 # -- erase
 
-ERASE = ["commit countenance.db", *WITHDRAW, "commit keys.db", "empty", "commit countenance.db", "empty"]
+ERASE = ["commit countenance.db", *WITHDRAW, "commit keys.db", "append gone.list", "empty keys.db",
+         "commit countenance.db", "commit keys.db", "append gone.list", "empty countenance.db"]
 
 
-def test_erasing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = person(venue, VERIFY)
+@pytest.mark.parametrize("purpose", CUSTODIES)
+def test_erasing_has_these_effects(venue: Venue, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId) -> None:
+    ada = person(venue, purpose)
     assert effects_of(venue, lambda v: withdraw.erase(v, ada.who.person), monkeypatch) == ERASE
 
 
-
-
 @pytest.mark.promise(2)
-@pytest.mark.parametrize(("at", "when"), [
-    *points(len(ERASE))[:1],
-    *points(len(ERASE))[1:]])
+@pytest.mark.parametrize("purpose", CUSTODIES)
+@pytest.mark.parametrize(("at", "when"), points(len(ERASE)))
 def test_an_erasure_is_finished_wherever_it_died(
-        folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str) -> None:
+        folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, when: str,
+        purpose: PurposeId) -> None:
     with open_venue(folder) as venue:
-        ada = person(venue, VERIFY)
+        ada = person(venue, purpose)
         with venue.store.read() as unit:
             key = unit.run(select(schema.person.c.record_key)).scalar_one()
         ada.needles.extend(support.needles(venue, KeyRef(key, RECORD, ada.who.person, "")))
@@ -309,6 +363,7 @@ def test_an_erasure_is_finished_wherever_it_died(
         assert not still_admitted(venue, ada)
         assert holdings(left) == NOBODY
         assert residue.search(left, ada.needles) == []
+        venue.require_stores()
 
 
 @pytest.mark.promise(5)
@@ -367,39 +422,42 @@ def test_no_door_opens_when_the_decision_could_not_be_committed(
     events = count(folder, "event")
     faults = Faults(1, when, dies=dies)
     with faults.armed(monkeypatch), pytest.raises(Crash if dies else StoreFault):
-        admit.by_pass(venue, who.pass_text, picture(1, 9), door=lambda: opened.append(1))
+        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
     assert opened == []
     assert count(folder, "event") == events + (when == AFTER)
-    admit.by_pass(venue, who.pass_text, picture(1, 9), door=lambda: opened.append(1))
+    admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
     assert opened == [1]
 
 
 @pytest.mark.promise(2)
-def test_a_withdrawal_during_the_capture_wins(venue: Venue) -> None:
-    who, opened = enrolled(venue), []
+@pytest.mark.parametrize("purpose", [VERIFY, KEYED])
+def test_a_withdrawal_during_the_capture_wins(venue: Venue, purpose: PurposeId) -> None:
+    who, opened = enrolled(venue, purpose=purpose), []
 
     def camera() -> bytes:
-        withdraw.withdraw(venue, who.person, VERIFY)
+        withdraw.withdraw(venue, who.person, purpose)
         return picture(1, 9)()
 
     with pytest.raises(CountenanceError):
-        admit.by_pass(venue, who.pass_text, camera, door=lambda: opened.append(1))
+        admit.by_pass(venue, who.pass_text, camera, AtGate(lambda: opened.append(1)))
     assert opened == []
 
 
 @pytest.mark.promise(2)
-def test_a_withdrawal_after_the_comparison_wins(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    who, opened = enrolled(venue), []
+@pytest.mark.parametrize("purpose", [VERIFY, KEYED])
+def test_a_withdrawal_after_the_comparison_wins(
+        venue: Venue, monkeypatch: pytest.MonkeyPatch, purpose: PurposeId) -> None:
+    who, opened = enrolled(venue, purpose=purpose), []
     verify = venue.matcher.verify
 
     def verified(*arguments: object) -> object:
         found = verify(*arguments)  # type: ignore[arg-type]
-        withdraw.withdraw(venue, who.person, VERIFY)
+        withdraw.withdraw(venue, who.person, purpose)
         return found
 
     monkeypatch.setattr(venue.matcher, "verify", verified)
     with pytest.raises(CountenanceError) as caught:
-        admit.by_pass(venue, who.pass_text, picture(1, 9), door=lambda: opened.append(1))
+        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
     assert caught.value.code == "consent-withdrawn"
     assert opened == []
 
@@ -407,12 +465,28 @@ def test_a_withdrawal_after_the_comparison_wins(venue: Venue, monkeypatch: pytes
 # -- sweep, rotation, and two processes
 
 
-@pytest.mark.parametrize(("at", "when"), points(12))
+ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit keys.db", "commit keys.db",
+          "empty keys.db", "commit keys.db", "replace epoch.key", "write gone.list", "commit countenance.db"]
+"""Each of these in its turn: tests/unit/test_rotation.py."""
+
+SWEEP = [*WITHDRAW, "commit countenance.db", "write revocations.list", *ROTATE, "commit countenance.db",
+         "empty countenance.db"]
+"""A consent whose year is over is ended; old rows go; the rotation that this promised is done; the mark that it ran."""
+
+
+def test_a_sweep_has_these_effects(venue: Venue, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    person(venue, SEARCH)
+    clock.move(366 * DAY)
+    assert effects_of(venue, sweep.sweep, monkeypatch) == SWEEP
+
+
+@pytest.mark.parametrize("purpose", CUSTODIES)
+@pytest.mark.parametrize(("at", "when"), points(len(SWEEP)))
 def test_a_sweep_that_died_is_taken_up_again(
         folder: Path, tmp_path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch, at: int,
-        when: str) -> None:
+        when: str, purpose: PurposeId) -> None:
     with open_venue(folder, clock) as venue:
-        ada = person(venue, SEARCH)
+        ada = person(venue, purpose)
         clock.move(366 * DAY)
         run(venue, sweep.sweep, Faults(at, when, dies=True), monkeypatch)
         left = copy_of(folder, tmp_path / "left")
@@ -426,10 +500,8 @@ def test_a_sweep_that_died_is_taken_up_again(
 @pytest.mark.promise(5)
 def test_a_rotation_that_was_rolled_forward_is_in_the_log(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from countenance.flows import rotate
-
     with open_venue(folder) as venue:
-        run(venue, rotate.rotate, Faults(3, BEFORE, dies=True), monkeypatch)
+        run(venue, rotate.rotate, Faults(ROTATE.index("append gone.list") + 1, BEFORE, dies=True), monkeypatch)
         left = copy_of(folder, tmp_path / "left")
     with open_venue(left) as venue:
         assert venue.keys.epoch[0] == 2
@@ -455,8 +527,6 @@ def test_opening_a_venue_twice_does_not_undo_what_is_under_way(
 
 
 def test_a_rotation_by_another_process_is_noticed(venue: Venue, folder: Path) -> None:
-    from countenance.flows import rotate
-
     who = enrolled(venue)
     with open_venue(folder) as other:
         rotate.rotate(other)
@@ -464,8 +534,6 @@ def test_a_rotation_by_another_process_is_noticed(venue: Venue, folder: Path) ->
 
 
 def test_recovering_a_venue_in_order_changes_nothing(venue: Venue, folder: Path) -> None:
-    from support.venue import state_of
-
     enrolled(venue)
     before = state_of(folder)
     recover.recover(venue)
@@ -473,8 +541,6 @@ def test_recovering_a_venue_in_order_changes_nothing(venue: Venue, folder: Path)
 
 
 def test_a_person_is_not_guessed_from_an_intent(venue: Venue, folder: Path) -> None:
-    from countenance.flows import intents
-
     with venue.store.write() as unit:
         intents.begin(unit, "enrol", PersonId("p" * 32), VERIFY, [])
     (row,) = rows_of(folder / "countenance.db", "intent")

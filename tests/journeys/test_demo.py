@@ -28,9 +28,9 @@ def test_the_story_comes_out_as_it_must_and_leaves_nothing(run: Run, scratch: Pa
     assert all(step["outcome"] == step["expected"] for step in told.json["steps"])
     assert set(told.json["timings_ms"]) == {"decode", "detect", "align", "embed", "search", "decision"}
     outcomes = [step["outcome"] for step in told.json["steps"]]
-    assert outcomes.count("admit") >= 8
+    assert outcomes.count("admit") >= 11
     assert outcomes.count("refer") >= 4
-    for code in ("press-missing", "ticket-expired", "consent-message"):
+    for code in ("press-missing", "ticket-expired", "consent-message", "pass-void"):
         assert f"refused: {code}" in outcomes
     assert list(scratch.iterdir()) == []
 
@@ -64,8 +64,8 @@ def test_what_it_keeps_is_a_venue_that_goes_on(run: Run, scratch: Path, tmp_path
     kept = tmp_path / "kept"
     assert run("demo", "--people", "5", "--keep", kept).status == 0
     assert sorted(p.name for p in (kept / "taken-home").iterdir())[:2] == [
-        "collins-1to1-enrolment.json", "collins-1to1.pass"]
-    again = run("admit", "--venue", kept, "--pass", kept / "taken-home" / "collins-1to1.pass",
+        "collins-enrolment.json", "collins-erasure.json"]
+    again = run("admit", "--venue", kept, "--pass", kept / "taken-home" / "collins-key.pass",
                 "--image", pictures / "later.jpg")
     assert again.json["outcome"] == "admit"
     assert run("demo", "--people", "5", "--keep", kept).code == "store-exists"

@@ -36,11 +36,15 @@ def test_imports_point_one_way(module: Module) -> None:
 ONLY = {
     "onnxruntime": {"vision.session"},
     "onnx": {"vision.graphs"},
-    "faiss": {"matching.embedded.gallery", "bench.machine"},
+    "faiss": {"matching.embedded.kernel", "bench.machine", "bench.search"},
     "time": {"clock"},
     "alembic": {"storage.migrate"},
     "sqlite3": {"storage.engine", "storage.faults"},
     "cbor2": {"formats.canonical", "formats.cose"},
+    "pkcs11": {"vault.keys.token"},
+    "segno": {"integrations.codes"},
+    "zxingcpp": {"integrations.codes"},
+    "hmac": {"vault.keys.store"},
 }
 
 
@@ -69,10 +73,43 @@ def test_only_vision_makes_probes_and_only_the_vault_references() -> None:
     assert _calls("Reference") == {"vault.templates"}
 
 
+IN_A_VENUE = {"consent", "flows", "formats", "integrations", "matching", "storage", "vault", "cli", "demo"}
+"""Rooms whose code runs where people's templates are; an evaluation has photographs, or people it made up."""
+
+
 @pytest.mark.promise(1)
 def test_only_the_doors_measure_a_distance() -> None:
-    measuring = {module.name for module in modules() if "linalg.norm" in ast.unparse(module.tree)}
-    assert measuring == {"matching.score", "vision.pack_runtime"}  # the second: the length of a drawn pattern's
+    assert _calls("distance") == {"matching.matcher"}
+    measuring = {module.name for module in modules()
+                 if module.room in IN_A_VENUE and "sqrt" in ast.unparse(module.tree)}
+    assert measuring == {"matching.score", "matching.trials", "matching.embedded.gallery"}
+    lengths = {module.name for module in modules() if "linalg.norm" in ast.unparse(module.tree)}
+    assert lengths == {"vision.pack_runtime"}  # of a drawn pattern's embedding
+
+
+@pytest.mark.promise(1)
+def test_only_the_vault_and_the_doors_look_at_codes() -> None:
+    looking = {module.name for module in modules() for node in ast.walk(module.tree)
+               if isinstance(node, ast.Attribute) and node.attr == "codes" and module.room in IN_A_VENUE}
+    assert looking == {"vault.templates", "matching.matcher"}
+
+
+@pytest.mark.promise(1)
+def test_only_the_vault_uses_the_keys_of_faces_and_passes() -> None:
+    attacker = {"demo.attacker"}  # who has a key store of their own, made with the root key
+    assert _calls("take_faces") - attacker == {"vault.templates"}
+    assert _calls("carry") | _calls("carried") | _calls("open_for_holder") | _calls("seal_for_holder") <= {
+        "vault.templates", *attacker}
+    assert _calls("with_pass") | _calls("with_new_pass") == {"vault.templates", "vault.keys.in_pass"}
+
+
+def test_only_the_key_store_writes_down_what_is_gone() -> None:
+    """And whoever sets up a venue, or ends a restore."""
+    writing = {module.name for module in modules() for node in ast.walk(module.tree)
+               if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+               and isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "gone"
+               and node.func.attr != "read"}
+    assert writing == {"vault.keys.store", "vault.keys.rotation", "vault.keys.third", "flows.restore"}
 
 
 def test_only_the_clock_reads_the_time() -> None:
@@ -84,7 +121,7 @@ def test_only_the_clock_reads_the_time() -> None:
 
 def test_key_bytes_are_touched_in_one_package() -> None:
     users = {module.name for module in modules() if any("AESGCM" in name for name in imports(module))}
-    assert users == {"formats.cose", "matching.embedded.gallery", "vault.keys.roots", "vault.keys.store"}
+    assert users == {"formats.cose", "matching.embedded.blocks", "vault.keys.roots", "vault.keys.sealing"}
     private = {module.name for module in modules() if any("Ed25519PrivateKey" in name for name in imports(module))}
     assert {name for name in private if not name.startswith("formats.")} == {"vault.keys.signing"}
 

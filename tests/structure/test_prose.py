@@ -101,7 +101,8 @@ def test_the_settings_page_lists_every_setting() -> None:
     assert told == {(section, key) for section, keys in settings.SHAPE.items() for key in keys}
 
 
-@pytest.mark.parametrize("story", ["enrol", "admit", "withdraw", "renew", "sweep", "rotate", "about", "pad", "found"])
+@pytest.mark.parametrize("story", ["enrol", "admit", "withdraw", "replace", "renew", "sweep", "rotate", "restore",
+                                   "drill", "about", "pad", "found"])
 def test_a_story_wears_the_numbers_of_its_page(story: str) -> None:
     page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
     section = re.search(rf"^## {story}\b.*?\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)

@@ -25,13 +25,14 @@ from countenance.consent import notices
 from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
 from countenance.demo import attacker
-from countenance.features import Probe
-from countenance.flows import admit, enrol, found, pad
+from countenance.features import Probe, quantise
+from countenance.flows import admit, enrol, found, pad, passes
 from countenance.flows import opening as venues
 from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.permits import Door, Permit, PermitBook, Scope
 from countenance.quantities import Instant, PurposeId
+from countenance.vault.keys import signing
 from countenance.vault.keys.store import KeyRef
 from countenance.vault.residue import Needle
 from countenance.vision import packs
@@ -39,7 +40,9 @@ from countenance.vision.detect import Box, Detection
 from countenance.vision.image import Frame
 
 START = Instant(1_782_000_000)  # 2026-06-21T00:00:00Z
-VERIFY, SEARCH = PurposeId("entry.verify"), PurposeId("entry.search")
+VERIFY, KEYED, SEARCH = PurposeId("entry.verify"), PurposeId("entry.key"), PurposeId("entry.search")
+"""Carried, holder_keyed, venue_keyed."""
+
 DATABASES = ("countenance.db", "keys.db")
 LONG = date(2029, 12, 31)
 
@@ -49,6 +52,7 @@ class StubPack:
 
     identity = packs.load().identity
     dim = 128
+    step = packs.load().manifest.step
 
     def detect(self, frame: Frame, smallest_face_px: float) -> list[Detection]:
         width, height = frame.size
@@ -61,7 +65,8 @@ class StubPack:
 
     def embed(self, book: PermitBook, permit: Permit, scope: Scope, chip: NDArray[np.uint8]) -> Probe:
         book.spend(permit, Door.EMBED, scope)
-        return Probe(vector_of(int(chip[0, 0, 0]), int(chip[0, 0, 1])), self.identity, permit)
+        measured = vector_of(int(chip[0, 0, 0]), int(chip[0, 0, 1]))
+        return Probe(quantise(measured, self.step), self.identity, permit, self.step)
 
 
 def vector_of(person: int, shade: int = 0) -> NDArray[np.float32]:
@@ -138,6 +143,13 @@ def enrolled(venue: Venue, reference: str = "ada", person: int = 1, purpose: Pur
 def comes_back(venue: Venue, pass_text: str, person: int = 1) -> admit.Decision:
     """Show a pass at the gate, with another picture of the same person; raises as `admit.by_pass`."""
     return admit.by_pass(venue, pass_text, picture(person, shade=9))
+
+
+def other_lane(venue: Venue, pass_text: str, at: Instant | None = None) -> str:
+    """Show a pass at the lane without faces; return the booking number that it stands for, or raise."""
+    keys = signing.verifiers(venue.folder / found.SIGNING, "pass")
+    now = venue.clock.now() if at is None else at
+    return passes.plain_lane(pass_text, keys, venue.venue_id, venue.entitlement, now).reference
 
 
 def rows_of(database: Path, table: str) -> list[tuple[Any, ...]]:

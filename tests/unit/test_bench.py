@@ -1,4 +1,6 @@
-"""bench gate: the shape of its answer and its refusals. No timing is asserted: a busy machine is no bug."""
+"""bench gate and search: the shape of their answers and their refusals. No timing is asserted: a busy machine is no
+bug.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,11 @@ import typer
 from typer.testing import CliRunner
 
 from countenance.bench import gate, peer
+from countenance.bench import search as bench_search
 from countenance.cli import bench
 from countenance.errors import BadInput, ModelFault
+from countenance.matching.embedded import blocks
+from countenance.matching.embedded.kernel import Found
 
 PARTS = {"decode", "detect", "align", "embed", "search", "decision", "rest"}
 
@@ -137,3 +142,45 @@ def test_a_gate_that_refers_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ModelFault) as fault:
         gate.run(1, 1, None, lambda _done, _all: None)
     assert fault.value.code == "bench-referred"
+
+
+def run_search(*arguments: str) -> Any:
+    app = typer.Typer()
+    app.add_typer(bench.app, name="bench")
+    return CliRunner().invoke(app, ["bench", "search", "--people", "300", "--rounds", "3", *arguments])
+
+
+@pytest.mark.parametrize("size", [blocks.BLOCK_BYTES, 16 * 512, 512])
+@pytest.mark.parametrize("dim", ["16", "128", "512"])
+def test_search_answers(monkeypatch: pytest.MonkeyPatch, size: int, dim: str) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
+    result = run_search("--dim", dim, "--json")
+    assert result.exit_code == 0, result.exception
+    value = json.loads(result.stdout)
+    ratios = {"plain_over_faiss", "sealed_over_plain", "sealed_over_parts"}
+    assert set(value) == {"plain_ms", "faiss_ms", "aes_ms", "sealed_ms", *ratios,
+                          "people", "dim", "rounds", "blocks", "machine"}
+    assert all(value[name] > 0 for name in ratios)
+    assert (value["people"], value["dim"], value["rounds"]) == (300, int(dim), 3)
+    count = -(-300 // (size // int(dim)))
+    assert (value["blocks"], value["machine"]["threads"]) == (count, 2 if count >= 16 else 1)
+
+
+def test_the_table_of_search_is_80_columns() -> None:
+    result = run_search("--people", "20000")
+    assert result.exit_code == 0, result.exception
+    assert "20,000 templates of 128" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_progress_of_search_ends_once() -> None:
+    told: list[tuple[int, int]] = []
+    bench_search.run(40_000, 128, 2, 1, lambda done, total: told.append((done, total)))
+    assert told == [(number, 7) for number in range(1, 8)]
+
+
+def test_ways_that_find_different_rows_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_search.Bare, "nearest", lambda _self, _codes, _each: Found(1, 5))
+    result = run_search()
+    assert isinstance(result.exception, ModelFault)
+    assert result.exception.code == "bench-search-differs"

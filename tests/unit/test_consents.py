@@ -32,7 +32,7 @@ from support.venue import (
     state_of,
 )
 
-DRAWN = {("given", "superseded"), ("given", "withdrawn"), ("given", "expired")}
+DRAWN = {("given", "superseded"), ("given", "withdrawn"), ("given", "expired"), ("given", "replaced")}
 
 
 def code_of(act: Callable[[], object]) -> str:
@@ -66,8 +66,10 @@ def test_every_arrow_that_is_not_drawn_is_refused(now: State, to: State) -> None
         assert code_of(lambda: moved(now, to)) == "consent-state"
 
 
-@pytest.mark.parametrize("how", [State.WITHDRAWN, State.EXPIRED, State.SUPERSEDED])
-def test_an_ended_consent_ends_once(venue: Venue, how: State) -> None:
+@pytest.mark.parametrize(("how", "expected"), [
+    (State.WITHDRAWN, "consent-withdrawn"), (State.EXPIRED, "consent-expired"), (State.SUPERSEDED, "consent-expired"),
+    (State.REPLACED, "consent-replaced")])
+def test_an_ended_consent_ends_once(venue: Venue, how: State, expected: str) -> None:
     who = enrolled(venue).person
     with venue.store.write() as unit:
         consent = consents.standing(unit, who, VERIFY)
@@ -76,7 +78,6 @@ def test_an_ended_consent_ends_once(venue: Venue, how: State) -> None:
         assert ended.state is how
         for again in State:
             assert code_of(lambda again=again: consents.end(unit, ended, again)) == "consent-state"
-        expected = "consent-withdrawn" if how is State.WITHDRAWN else "consent-expired"
         assert code_of(lambda: consents.standing(unit, who, VERIFY)) == expected
 
 
@@ -119,6 +120,9 @@ def test_each_reason_why_a_consent_is_not_live(venue: Venue, clock: SetClock) ->
     other = enrolled(venue, "ben", 2).person
     withdraw.withdraw(venue, other, VERIFY)
     assert live(venue, other) == "consent-withdrawn"
+    lost = enrolled(venue, "cem", 3).person
+    withdraw.withdraw(venue, lost, VERIFY, State.REPLACED)
+    assert live(venue, lost) == "consent-replaced"
     clock.move(365 * DAY - 1)
     assert live(venue, who.person) == "live"
     clock.move(1)
@@ -198,6 +202,28 @@ def test_withdrawn_is_for_good_and_enrolling_again_is_a_new_consent(venue: Venue
     assert again.person == who.person  # the same ticket is the same person
     assert comes_back(venue, again.pass_text).outcome is admit.Outcome.ADMIT
     assert code_of(lambda: admit.by_pass(venue, who.pass_text, no_camera)) == "pass-unknown"
+
+
+# -- after a restore
+
+
+@pytest.mark.promise(2)
+def test_what_was_said_up_to_a_restore_counts_for_nothing_until_it_is_said_again(
+        venue: Venue, clock: SetClock) -> None:
+    ada, ben = enrolled(venue), enrolled(venue, "ben", 2, SEARCH)
+    with venue.store.write() as unit:
+        unit.set_mark("asked_from", unit.now)
+        unit.move_gallery(SEARCH)
+    assert live(venue, ada.person) == live(venue, ben.person, SEARCH) == "consent-ask-again"
+    assert code_of(lambda: admit.by_pass(venue, ada.pass_text, no_camera)) == "consent-ask-again"
+    assert venue.galleries.exact(SEARCH).owners == ()
+    clock.move(1)
+    for who in (ada, ben):
+        renew.renew(venue, who.person, who.purpose, says_yes(venue, who.purpose).notice_hash, "en", "desk")
+    assert comes_back(venue, ada.pass_text).outcome is admit.Outcome.ADMIT
+    assert len(venue.galleries.exact(SEARCH).owners) == 1
+    cem = enrolled(venue, "cem", 3)
+    assert live(venue, cem.person) == "live"  # whoever enrols after it has just been asked
 
 
 # -- the gate's own conditions

@@ -44,6 +44,24 @@ def test_what_exists_is_not_created_again(tmp_path: Path) -> None:
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"one", 0o600)
 
 
+def test_lines_are_added_behind_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    with pytest.raises(FileNotFoundError):
+        durable.append(path, b"one\n")
+    durable.create(path, b"one\n", durable.SECRET)
+    durable.append(path, b"two\nthree\n")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"one\ntwo\nthree\n", 0o600)
+
+
+@pytest.mark.parametrize(("left", "whole"), [
+    (b"one\ntw", b"one\n"), (b"one\n\0\0\0", b"one\n"), (b"on", b""), (b"", b""), (b"one\n", b"one\n")])
+def test_half_a_line_that_a_crash_left_is_cut_off(tmp_path: Path, left: bytes, whole: bytes) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(left)
+    durable.append(path, b"next\n")
+    assert path.read_bytes() == whole + b"next\n"
+
+
 @pytest.mark.parametrize("how", ["replace", "destroy"])
 def test_the_old_bytes_of_a_secret_are_overwritten_before_they_are_let_go(tmp_path: Path, how: str) -> None:
     path, other_name = tmp_path / "key", tmp_path / "seen"
@@ -69,3 +87,9 @@ def test_everything_is_synced_before_it_is_said_to_be_there(tmp_path: Path, monk
     monkeypatch.setattr(Path, "replace", lambda one, two: (order.append("rename"), replace(one, two))[1])
     durable.write(tmp_path / "file", b"x")
     assert order == ["file", "rename", "folder"]
+    for act, expected in ((lambda: durable.append(tmp_path / "file", b"y\n"), ["file"]),
+                          (lambda: durable.create(tmp_path / "new", b"z"), ["file", "folder"]),
+                          (lambda: durable.sync(tmp_path / "new"), ["file", "folder"])):
+        order.clear()
+        act()
+        assert order == expected

@@ -52,8 +52,9 @@ def test_a_made_up_face_needs_a_permit_like_any_other() -> None:
     book = PermitBook(SystemClock())
     issue = book.appoint()
     scope = person_scope(Kind.ENROL, VenueId("v"), PurposeId("p"), PersonId("x"))
-    permit, camera = issue(scope), SyntheticCamera(synthetic.load(IDENTITY), 1)
-    camera.embed(book, permit, scope)
+    permit, camera = issue(scope), SyntheticCamera(synthetic.load(IDENTITY), 0.005, 1)
+    probe = camera.embed(book, permit, scope)
+    assert (probe.codes.shape, probe.codes.dtype, probe.step) == ((128,), np.int8, 0.005)
     with pytest.raises(Refused, match="used here before"):
         camera.embed(book, permit, scope)
     book.spend(permit, Door.SEAL, scope)

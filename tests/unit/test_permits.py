@@ -13,7 +13,7 @@ import pytest
 
 from countenance.clock import SetClock
 from countenance.errors import Refused
-from countenance.features import Probe
+from countenance.features import Probe, Reference
 from countenance.permits import (
     DOORS,
     LIFETIME_SECONDS,
@@ -151,11 +151,22 @@ def test_a_probe_cannot_be_copied_or_stored_and_shows_nothing(
         world: World, how: Callable[[object], object]) -> None:
     import numpy as np
 
-    with Probe(np.full(4, 0.125, np.float32), "pack", world.issue(SCOPE)) as probe:
+    with Probe(np.full(4, 25, np.int8), "pack", world.issue(SCOPE), 0.005) as probe:
         assert refused(lambda: how(probe)) == "feature-copied"
         assert repr(probe) == str(probe) == "<probe>"
-        vector = probe.vector
-    assert not vector.any()
+        codes = probe.codes
+    assert not codes.any()
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_nor_can_a_reference(world: World, how: Callable[[object], object]) -> None:
+    import numpy as np
+
+    with Reference(np.full(4, 25, np.int8), "pack", world.issue(SCOPE)) as reference:
+        assert refused(lambda: how(reference)) == "feature-copied"
+        assert repr(reference) == "<reference>"
+        codes = reference.codes
+    assert not codes.any()
 
 
 def test_there_is_one_issuer(world: World) -> None:

@@ -23,10 +23,11 @@ class Counted:
 
     def __init__(self) -> None:
         self.runs = 0
+        self.measured = np.full(128, 0.5, np.float32)
 
     def run(self, chips: Any) -> Any:
         self.runs += 1
-        return np.ones((len(chips), 128), np.float32)
+        return np.stack([self.measured] * len(chips))
 
 
 class Desk:
@@ -37,7 +38,7 @@ class Desk:
         self.book = PermitBook(self.clock)
         self.issue = self.book.appoint()
         self.network = Counted()
-        self.embedder = Embedder(self.network, "pack@1")  # type: ignore[arg-type]  # stands for a Session
+        self.embedder = Embedder(self.network, "pack@1", 0.01)  # type: ignore[arg-type]  # stands for a Session
 
 
 @pytest.fixture
@@ -56,8 +57,9 @@ def refused(desk: Desk, permit: Any, scope: Any = SCOPE) -> str:
 def test_a_permit_makes_one_probe(desk: Desk) -> None:
     permit = desk.issue(SCOPE)
     probe = desk.embedder.embed(desk.book, permit, SCOPE, CHIP)
-    assert (probe.vector.shape, probe.vector.dtype) == ((128,), np.float32)
-    assert (probe.pack, probe.permit) == ("pack@1", permit)
+    assert (probe.codes.shape, probe.codes.dtype) == ((128,), np.int8)
+    assert (probe.pack, probe.permit, probe.step) == ("pack@1", permit, 0.01)
+    assert probe.codes.tolist() == [50] * 128
     assert desk.network.runs == 1
     assert refused(desk, permit) == "permit-spent"
 
@@ -93,10 +95,20 @@ def test_the_permit_is_spent_even_where_the_chip_is_unusable(desk: Desk) -> None
     assert refused(desk, permit) == "permit-spent"
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_a_number_is_no_probe(desk: Desk, wrong: float) -> None:
+    desk.network.measured[3] = wrong
+    permit = desk.issue(SCOPE)
+    with pytest.raises(BadInput) as caught:
+        desk.embedder.embed(desk.book, permit, SCOPE, CHIP)
+    assert caught.value.code == "score-not-finite"
+    assert refused(desk, permit) == "permit-spent"
+
+
 def test_many_at_once_only_for_a_data_set(desk: Desk) -> None:
     many = np.stack([CHIP] * 3)
     made = desk.embedder.embed_dataset(desk.book, desk.issue(DATASET), DATASET, many)
-    assert made.shape == (3, 128)
+    assert (made.shape, made.dtype) == ((3, 128), np.float32)
     with pytest.raises(Refused) as caught:
         desk.embedder.embed_dataset(desk.book, desk.issue(SCOPE), SCOPE, many)
     assert caught.value.code == "permit-door"

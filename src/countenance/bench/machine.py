@@ -1,4 +1,4 @@
-"""Where a benchmark ran, and the promise that it ran on one thread."""
+"""Where a benchmark ran, and on how many threads."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pathlib import Path
 import cv2
 import faiss
 
-PARTS = ("onnxruntime", "opencv-python-headless", "faiss-cpu", "numpy", "sqlalchemy")
+PARTS = ("onnxruntime", "opencv-python-headless", "faiss-cpu", "cryptography", "numpy", "sqlalchemy")
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep OpenCV and faiss to one thread inside the block; our networks run on one by default."""
+    """Keep OpenCV and faiss to one thread inside the block, and with faiss the galleries that are made there;
+    our networks run on one by default.
+    """
     before = cv2.getNumThreads(), faiss.omp_get_max_threads()
     cv2.setNumThreads(1)
     faiss.omp_set_num_threads(1)
@@ -28,12 +30,12 @@ def one_thread() -> Iterator[None]:
         faiss.omp_set_num_threads(before[1])
 
 
-def described() -> dict[str, object]:
-    """Return what a reader needs to judge the figures. `load` is the number of busy threads on the machine."""
+def described(threads: int = 1) -> dict[str, object]:
+    """Return what a reader needs to judge the figures: `threads` of ours, on a machine with `load` busy ones in all."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": 1,
+        "threads": threads,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -41,7 +41,7 @@ def about(
     lines = [f"Held about {held['person']} (booking {held['reference']}):"]
     lines += [f"  consent  {c['purpose']}: {c['state']}, until {c['expires_at']} ({c['act']})"
               for c in held["consents"]]
-    lines += [f"  face     {f['purpose']}: {f['state']}, {f['custody']}; key {f['key']}" for f in held["faces"]]
+    lines += [f"  face     {f['purpose']}: {f['state']}; {f['measurement']}; its key {f['key']}" for f in held["faces"]]
     lines += [f"  event    {e['number']:>3} {e['at']} {e['type']}" for e in held["events"]]
     print_out(as_json, held, *lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,17 +15,24 @@ from countenance.cli.common import (
     opened,
     picture,
     print_out,
+    read_pass,
     read_text,
 )
 from countenance.errors import BadInput, CountenanceError, Refused
 
 if TYPE_CHECKING:
     from countenance.flows.admit import Decision
+    from countenance.formats.revocations import RevocationList
 
 REFERRED = 7
 """What the command ends with where a comparison did not match: not an error, and not an admission."""
 
 ADMIT, REFER = "Please come in.", "Staff will help."
+
+
+class _List(NamedTuple):
+    revoked: Path | None
+    together: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +46,8 @@ def admit(
     press: Annotated[bool, typer.Option("--press", help="The person in front pressed: look for me once.")] = False,
     purpose: Annotated[str, typer.Option(help="Which purpose to search, with --press.")] = "entry.search",
     lane: Annotated[str, typer.Option(help="face, or plain: the lane without faces.")] = "face",
+    together: Annotated[bool, typer.Option("--together", help="The household or group comes in on this scan.")] = False,
+    revoked: Annotated[Path | None, typer.Option("--list", help="The gate's own copy of the revocation list.")] = None,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,52 +58,79 @@ def admit(
     """
     try:
         if lane == "plain":
-            _plain(venue, pass_file, as_json)
+            _plain(venue, pass_file, revoked, together, as_json)
             return
         if lane != "face":
             raise BadInput("lane-unknown", "The lanes are face and plain.")
         if image is None:
             raise BadInput("image-missing", "The face lane needs a camera: --image FILE.")
-        decision = _face(venue, pass_file, image, press, purpose)
+        decision = _face(venue, pass_file, image, press, purpose, _List(revoked, together))
     except CountenanceError as error:  # nothing was decided; the person in front hears the same words as ever
         print_out(as_json, {"outcome": "refer", "reason": error.code,
                             "error": {"code": error.code, "message": error.sentence}}, REFER)
         sys.stderr.write(f"{error.sentence} [{error.code}]\n")
         sys.exit(error.exit_status)
-    print_out(as_json, {"outcome": decision.outcome.value, "reason": decision.reason,
+    print_out(as_json, {"outcome": decision.outcome.value, "reason": decision.reason, "people": decision.people,
                         "timings_ms": {k: round(v, 2) for k, v in decision.timings.ms.items()}},
-              ADMIT if decision.outcome.value == "admit" else REFER)
+              _words(decision))
     if decision.outcome.value != "admit":
         sys.exit(REFERRED)
 
 
-def _face(folder: Path, pass_file: Path | None, image: Path, press: bool, purpose: str) -> Decision:
+def _words(decision: Decision) -> str:
+    if decision.outcome.value != "admit":
+        return REFER
+    return ADMIT if decision.people == 1 else f"{ADMIT} ({decision.people})"
+
+
+def _face(folder: Path, pass_file: Path | None, image: Path, press: bool, purpose: str, gate_list: _List) -> Decision:
     from countenance.consent import gate
     from countenance.flows import admit as story
+    from countenance.flows import revocations
     from countenance.quantities import PurposeId
 
     with opened(folder) as venue:
+        copy = None if gate_list.revoked is None else revocations.read(venue, read_text(gate_list.revoked))
+        here = story.AtGate(together=gate_list.together, revoked=copy)
         if pass_file is not None:
-            return story.by_pass(venue, read_text(pass_file), picture(image))
+            return story.by_pass(venue, read_pass(pass_file), picture(image), here)
         if not press:
             raise Refused("press-missing", "Nobody pressed: without a press no face is looked for.")
         venue.galleries.exact(PurposeId(purpose))  # read before the press is taken, as a gate does at start
-        return story.by_face(venue, PurposeId(purpose), gate.press(venue.clock), picture(image))
+        return story.by_face(venue, PurposeId(purpose), gate.press(venue.clock), picture(image), here)
 
 
-def _plain(folder: Path, pass_file: Path | None, as_json: bool) -> None:
-    """Check a pass with the public key and the ticket list alone; no store and no secret is opened."""
+def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together: bool, as_json: bool) -> None:
+    """Check a pass with the public keys and the lists alone; no store and no secret is opened."""
     from countenance import settings
-    from countenance.clock import SystemClock
+    from countenance.clock import SystemClock, utc_day
     from countenance.flows import passes
-    from countenance.flows.found import SIGNING
+    from countenance.flows.found import LIST, SIGNING
     from countenance.integrations.entitlement import CsvEntitlement
     from countenance.vault.keys import signing
 
     if pass_file is None:
         raise BadInput("pass-missing", "The lane without faces needs a pass: --pass FILE.")
-    here = settings.load(folder)
-    key = signing.verifier(folder / SIGNING, "pass")
-    passes.plain_lane(read_text(pass_file), key, here.venue, CsvEntitlement(folder / here.entitlement_csv),
-                      SystemClock().now())
-    print_out(as_json, {"outcome": "admit", "reason": "pass", "timings_ms": {}}, ADMIT)
+    here, now = settings.load(folder), SystemClock().now()
+    keys = signing.verifiers(folder / SIGNING, "pass")
+    tickets = CsvEntitlement(folder / here.entitlement_csv)
+    copy = _replaced(folder, here.venue, revoked or folder / LIST, needed=revoked is not None)
+    ticket = passes.plain_lane(read_pass(pass_file), keys, here.venue, tickets, now, copy)
+    people = tickets.party(ticket.reference, utc_day(now)) if together else 1
+    print_out(as_json, {"outcome": "admit", "reason": "pass", "people": people, "timings_ms": {}},
+              ADMIT if people == 1 else f"{ADMIT} ({people})")
+
+
+def _replaced(folder: Path, venue: str, path: Path, *, needed: bool) -> RevocationList | None:
+    """Return the list of replaced passes. This lane stays open without it: whatever fails is said, and no more."""
+    from countenance.flows import revocations
+    from countenance.flows.found import SIGNING
+    from countenance.vault.keys import signing
+
+    if not needed and not path.exists():
+        return None
+    try:
+        return revocations.read_with(read_text(path), signing.verifier(folder / SIGNING, "list"), venue)
+    except CountenanceError as error:
+        sys.stderr.write(f"Replaced passes are not known here: {error.sentence} [{error.code}]\n")
+        return None

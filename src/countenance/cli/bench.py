@@ -11,11 +11,6 @@ from countenance.cli.common import JsonOption, print_out, progress
 app = typer.Typer(help="Benchmarks.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `gate` a command of its own while it is the only one."""
-
-
 @app.command("gate")
 def gate(
     against: Annotated[str | None, typer.Option(help="Time this library beside it: face_recognition.")] = None,
@@ -31,9 +26,47 @@ def gate(
     print_out(as_json, result, *_table(result))
 
 
+@app.command("search")
+def search(
+    people: Annotated[int, typer.Option(min=1, help="Made-up templates.")] = 1_000_000,
+    dim: Annotated[int, typer.Option(min=16, max=1024, help="Numbers in a template; models give 128 or 512.")] = 128,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is run.")] = 40,
+    threads: Annotated[int, typer.Option(min=1, max=8, help="Threads, at most.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Time one exact search of sealed templates beside its parts: the same unsealed, faiss alone, AES alone.
+
+    The templates are random numbers, of nobody. In memory they are held twice, sealed and plain: a million of 512
+    take 1 GB.
+    """
+    from countenance.bench import search as bench
+
+    with progress("Making templates up, then timing", as_json) as update:
+        result = bench.run(people, dim, rounds, threads, update)
+    print_out(as_json, result, *_search_table(result))
+
+
+def _search_table(result: dict[str, Any]) -> list[str]:
+    threads = result["machine"]["threads"]
+    return [
+        f"One exact search of {result['people']:,} templates of {result['dim']}, {threads} thread(s) (medians):",
+        *(f"  {title:<36}{result[f'{name}_ms']:>10.2f} ms" for name, title in (
+            ("sealed", "sealed"), ("plain", "the same, unsealed"), ("faiss", "faiss alone"),
+            ("aes", "opening the blocks alone"))),
+        *(f"  {title:<36}{result[name]:>10.2f}" for name, title in (
+            ("plain_over_faiss", "unsealed / faiss alone"), ("sealed_over_plain", "sealed / unsealed"),
+            ("sealed_over_parts", "sealed / (opening + faiss alone)"))),
+        _where(result["machine"]),
+    ]
+
+
+def _where(machine: dict[str, Any]) -> str:
+    return (f"{machine['processor'][:40]}, {machine['cores']} cores, load {machine['load']}; "
+            f"Python {machine['python']}.")
+
+
 def _table(result: dict[str, Any]) -> list[str]:
     """Return the figures for people, at most 80 columns wide."""
-    where = result["machine"]
     lines = [
         f"One face at the gate, among {result['people']:,} people, on one thread:",
         f"  {'median':<24}{result['median_ms']:>10.1f} ms",
@@ -46,6 +79,27 @@ def _table(result: dict[str, Any]) -> list[str]:
             lines.append(f"{result['peer']}, {title}:")
             lines += [f"  {model.upper():<24}{one['median_ms']:>10.1f} ms{one['ratio']:>10.1f} times as long"
                       for model, one in result[group].items()]
-    lines.append(f"{where['processor'][:40]}, {where['cores']} cores, load {where['load']}; "
-                 f"Python {where['python']}.")
+    lines.append(_where(result["machine"]))
     return lines
+
+
+@app.command("keys")
+def keys(
+    number: Annotated[int, typer.Option("--keys", min=1, help="Keys to rewrap.")] = 1_000_000,
+    templates: Annotated[int, typer.Option(min=1, help="Templates to open, as at a start.")] = 100_000,
+    withdrawals: Annotated[int, typer.Option(min=1, help="Withdrawals to time.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a rotation, the opening of templates, and withdrawals, beside what the machine needs for the bare work."""
+    from countenance.bench import keys as bench
+
+    with progress("Making keys, then rewrapping", as_json) as update:
+        result = bench.run(number, templates, withdrawals, update)
+    print_out(
+        as_json, result,
+        f"{result['keys']:,} keys rewrapped in {result['rewrap_s']:.1f} s: {result['rewrapped_per_s']:,} a second, "
+        f"{result['rewrap_over_parts']:.1f} times AES and disk.",
+        f"{result['templates']:,} templates opened in {result['open_s']:.1f} s: {result['opened_per_s']:,} a second.",
+        f"Nothing matches {result['stopped_ms']:.1f} ms after a withdrawal begins "
+        f"({result['stopped_over_fdatasync']:.0f} times one fdatasync); the whole of it takes "
+        f"{result['withdraw_ms']:.1f} ms ({result['withdraw_over_fdatasync']:.0f} times).")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LARGEST_FILE = 64 << 20
 """Bytes of a picture file that are read at all."""
 
+LONGEST_LINE = 8_192
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
+
 VenueOption = Annotated[Path, typer.Option(
     "--venue", "-v", envvar="COUNTENANCE_VENUE", help="The venue's data folder.", file_okay=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -68,12 +71,35 @@ def read_text(path: Path) -> str:
         raise BadInput("file-unreadable", f"{path.name} is not a text file in UTF-8.") from None
 
 
+def read_pass(path: Path) -> str:
+    """Read a pass: a text file, a picture of its code, or "-" for what a scanner types.
+
+    Raises BadInput (file-unreadable, file-too-large, image-*, code-*, pass-missing).
+    """
+    if str(path) == "-":
+        typed = sys.stdin.readline(LONGEST_LINE).strip("\r\n")
+        if not typed:
+            raise BadInput("pass-missing", "No pass was scanned.")
+        return typed
+    data = read(path)
+    if data.startswith(_PICTURES):
+        from countenance.integrations import codes
+
+        return codes.read(data)
+    return read_text(path).strip("\r\n")
+
+
 def write_new(path: Path, text: str) -> None:
+    """Write a file for its owner's eyes. Raises BadInput(file-exists)."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file for its owner's eyes. Raises BadInput(file-exists)."""
     from countenance import durable
 
     try:
-        durable.create(path, text.encode(), durable.SECRET)
+        durable.create(path, data, durable.SECRET)
     except FileExistsError:
         raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.") from None
 

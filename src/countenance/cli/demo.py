@@ -92,7 +92,7 @@ def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[s
         teller.say(line)
     if keep is not None:
         teller.say(f"The venue is in {folder}, with what people took home in taken-home/. Try:")
-        teller.say(f"  {_here()} about --venue {folder} --person {story.person['collins-1to1']}")
+        teller.say(f"  {_here()} about --venue {folder} --person {story.person['collins-key']}")
     for line in ("", *NEXT):
         teller.say(line.replace("countenance", _here(), 1))
     return teller.json()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out
+from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, progress
 from countenance.errors import CountenanceError
+from countenance.process import memory_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,35 +24,46 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the databases to the newest schema.")] = False,
+    restore_drill: Annotated[bool, typer.Option(
+        "--restore-drill", help="Rehearse a restore of both stores beside the venue; changes nothing.")] = False,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Check a venue, part by part.
 
-    Opening it checks stores and keys and finishes what was interrupted; then clock, tickets, signing keys, model,
-    thresholds, retention and the gallery are looked at.
+    Opening it checks stores and keys and finishes what was interrupted; then clock, stores, tickets, signing keys,
+    off-site copy, memory, model, thresholds, retention and the gallery are looked at.
     """
     if upgrade:
         _upgrade(venue)
+    if restore_drill:
+        _drill(venue, as_json)
+        return
     findings = []
     with opened(venue) as here:
         here.store.empty_wal()
         for name, look in _looks(here).items():
             findings.append({"check": name, "finding": _found(look)})
+        held = here.galleries.memory()
     bad = [one for one in findings if one["finding"] != "in order"]
-    print_out(as_json, {"ok": not bad, "findings": findings},
-              *(f"{one['check']:<10} {one['finding']}" for one in findings))
+    memory = [*memory_report(), *held]
+    print_out(as_json, {"ok": not bad, "findings": findings, "memory": memory},
+              *(f"{one['check']:<10} {one['finding']}" for one in findings),
+              *(f"{'memory':<10} {line}" for line in memory))
     if bad:
         raise typer.Exit(1)
 
 
 def _looks(venue: Venue) -> dict[str, Callable[[], object]]:
     from countenance.quantities import PurposeId
+    from countenance.vault.keys import signing
 
     return {
         "clock": venue.store.require_forward,
+        "stores": venue.require_stores,
+        "off-site": venue.keys.place.epochs.require_offsite,
         "tickets": venue.entitlement.require_whole,
-        "signing": lambda: [venue.signer(use) for use in ("pass", "receipt")],
+        "signing": lambda: [venue.signer(use) for use in signing.USES],
         "model": lambda: venue.pack.check(),
         "gate": lambda: venue.threshold("verify"),
         "gallery": lambda: venue.galleries.exact(PurposeId("entry.search")),
@@ -64,6 +76,17 @@ def _found(look: Callable[[], object]) -> str:
     except CountenanceError as error:
         return f"{error.sentence} [{error.code}]"
     return "in order"
+
+
+def _drill(folder: Path, as_json: bool) -> None:
+    from countenance.flows import drill as story
+
+    with opened(folder) as here, progress("Rehearsing a restore", as_json):
+        done = story.drill(here)
+    print_out(as_json, {"ok": True, "keys": done.keys, "gone": done.gone, "asked_again": done.asked_again,
+                        "seconds": round(done.seconds, 3)},
+              f"A restore would work: {done.keys} keys open, {done.gone} destroyed ones stay away, and "
+              f"{done.asked_again} consents would wait to be renewed. It took {done.seconds:.1f} s.")
 
 
 def _upgrade(folder: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,11 +19,14 @@ from countenance.cli.common import (
     opened,
     picture,
     print_out,
+    read_pass,
     reserved,
 )
+from countenance.cli.passes import write_card
 from countenance.errors import BadInput
 
 if TYPE_CHECKING:
+    from countenance.consent.consents import Yes
     from countenance.flows.venue import Venue
     from countenance.formats.notices import Notice
 
@@ -41,8 +45,13 @@ def register(app: typer.Typer) -> None:
 def enrol(
     reference: Annotated[str, typer.Option("--ref", help="The person's booking number in the ticket list.")],
     pass_out: Annotated[Path, typer.Option("--pass-out", help="Where to write the pass; a new file.")],
-    purpose: Annotated[str, typer.Option(help="What for: entry.verify or entry.search.")] = "entry.verify",
+    purpose: Annotated[str, typer.Option(
+        help="entry.verify (face on the pass), entry.key (key on the pass) or entry.search.")] = "entry.verify",
     image: Annotated[Path | None, typer.Option(help="A picture of the person, taken now.")] = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Also write a card to print: a new SVG file.")] = None,
+    size: Annotated[str, typer.Option(help="Of the card: a6, or bank for a bank card.")] = "a6",
+    scan: Annotated[bool, typer.Option(
+        "--scan", help="Wait until the printed card was scanned: only then the enrolment counts.")] = False,
     receipt_out: Annotated[Path | None, typer.Option("--receipt-out", help="Where to write the receipt.")] = None,
     channel: Annotated[str, typer.Option(help="Where the person says yes: desk or kiosk.")] = "desk",
     language: LanguageOption = "en",
@@ -52,6 +61,9 @@ def enrol(
     as_json: JsonOption = False,
 ) -> None:
     """Enrol one person who says yes; who says no gets a plain pass."""
+    from countenance.consent.acts import act_from_channel
+    from countenance.consent.consents import Yes
+
     if yes and no:
         raise BadInput("answer-both", "The answer is --yes or --no, not both.")
     with opened(venue) as here:
@@ -60,7 +72,8 @@ def enrol(
         if not agreed:
             _say_no(here, reference, pass_out, as_json)
         else:
-            _say_yes(here, reference, notice, language, channel, image, pass_out, receipt_out, as_json)
+            _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel)), notice, image,
+                     _Paper(pass_out, card, size, scan), receipt_out, as_json)
 
 
 def _notice(venue: Venue, purpose: str, language: str) -> Notice:
@@ -88,23 +101,45 @@ def _say_no(venue: Venue, reference: str, pass_out: Path, as_json: bool) -> None
               f"A plain pass is in {pass_out}. Nothing about this person's face was taken or kept.")
 
 
-def _say_yes(venue: Venue, reference: str, notice: Notice, language: str, channel: str, image: Path | None,
-             pass_out: Path, receipt_out: Path | None, as_json: bool) -> None:
-    from countenance.consent.acts import act_from_channel
-    from countenance.consent.consents import Yes
+class _Paper(NamedTuple):
+    """How the pass is handed over: as a file, and on a card that may have to be scanned before it counts."""
+
+    file: Path
+    card: Path | None
+    size: str
+    scan: bool
+
+
+def _hand_over(venue: Venue, paper: _Paper) -> Callable[[str], str]:
+    as_file = hand_over(paper.file)
+
+    def give(text: str) -> str:
+        read = as_file(text)
+        if paper.card is not None:
+            write_card(venue, text, paper.card, paper.size)
+        if not paper.scan:
+            return read
+        sys.stderr.write("Print the card, and scan its code now.\n")
+        return read_pass(Path("-"))
+
+    return give
+
+
+def _say_yes(venue: Venue, reference: str, answer: Yes, notice: Notice, image: Path | None,
+             paper: _Paper, receipt_out: Path | None, as_json: bool) -> None:
     from countenance.flows import enrol as story
 
     if image is None:
         raise BadInput("image-missing", "A picture of the person is needed: --image FILE.")
-    if pass_out.exists():
-        raise BadInput("file-exists", f"{pass_out.name} exists already; it was left as it is.")
-    answer = Yes(notice.hash, language, act_from_channel(channel))
+    for path in (paper.file, paper.card):
+        if path is not None and path.exists():
+            raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.")
     with reserved(receipt_out) as write_receipt:
         enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
-                               hand_over(pass_out))
+                               _hand_over(venue, paper))
         write_receipt(enrolled.receipt)
     print_out(
         as_json, {"outcome": "enrolled", "person": enrolled.person, "purpose": enrolled.purpose,
-                  "custody": notice.custody, "pass": str(pass_out)},
-        f"Enrolled for {enrolled.purpose}; the pass is in {pass_out}.",
+                  "custody": notice.custody, "pass": str(paper.file)},
+        f"Enrolled for {enrolled.purpose}; the pass is in {paper.file}.",
         f"The person's number here is {enrolled.person}.")

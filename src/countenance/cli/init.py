@@ -21,7 +21,7 @@ def init(
     regime: Annotated[str, typer.Option(help="Whose rules: cn.")],
     name: Annotated[str, typer.Option(help="The venue's name, as its notices say it.")] = "This venue",
     contact: Annotated[str, typer.Option(help="Where people reach you.")] = "the service desk",
-    root: Annotated[str, typer.Option(help="The root key: file:PATH or env:NAME.")] = "file:root.key",
+    root: Annotated[str, typer.Option(help="The root key: file:PATH, env:NAME or pkcs11:URI.")] = "file:root.key",
     try_out: Annotated[bool, typer.Option(
         "--demo-threshold", help="Open gates with the demo's threshold, which is for trying out only.")] = False,
     as_json: JsonOption = False,

@@ -15,16 +15,19 @@ from countenance import __version__
 from countenance.cli import (
     about,
     admit,
+    backup,
     bench,
     consent,
     demo,
     doctor,
     enrol,
+    evaluate,
     init,
     keys,
     models,
     notice,
     passes,
+    revocations,
     sweep,
     withdraw,
 )
@@ -36,9 +39,10 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )
 
-for _module in (demo, init, enrol, admit, withdraw, about, sweep, doctor):
+for _module in (demo, init, enrol, admit, withdraw, about, sweep, backup, doctor, evaluate):
     _module.register(app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
+                      ("revocations", revocations),
                       ("models", models), ("bench", bench)):
     app.add_typer(_group.app, name=_name)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_text, reserved
+from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_pass, reserved
 from countenance.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def withdraw(
     person: Annotated[str, typer.Option(help="The person's number here.")] = "",
-    purpose: Annotated[str, typer.Option(help="Which consent; with --person.")] = "entry.verify",
+    purpose: Annotated[str, typer.Option(help="Which consent; with --person or --ref.")] = "entry.verify",
     pass_file: Annotated[Path | None, typer.Option("--pass", help="The person's pass, instead.")] = None,
+    reference: Annotated[str, typer.Option("--ref", help="Their booking number, instead: no pass is needed.")] = "",
     receipt_out: Annotated[Path | None, typer.Option("--receipt-out", help="Where to write the receipt.")] = None,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
@@ -33,25 +34,29 @@ def withdraw(
     from countenance.flows import withdraw as story
 
     with opened(venue) as here, reserved(receipt_out) as write_receipt:
-        done = story.withdraw(here, *_whose(here, person, purpose, pass_file))
+        done = story.withdraw(here, *_whose(here, person, purpose, pass_file, reference))
         write_receipt(done.receipt)
     until = utc_text(done.copies_open_until)
+    gates = "" if done.final_by is None else utc_text(done.final_by)
     print_out(
-        as_json, {"outcome": done.final, "person": done.person, "purpose": done.purpose,
+        as_json, {"outcome": done.final, "final_by": gates, "person": done.person, "purpose": done.purpose,
                   "copies_open_until": until},
         "Withdrawn. This face is compared by nobody any more, and what opened it is destroyed. The pass goes on.",
+        *([f"A gate that works from a copy of the list may learn of it as late as {gates}."] if gates else []),
         f"Backups made before lose their key with the next rotation, at the latest {until}.")
 
 
-def _whose(venue: Venue, person: str, purpose: str, pass_file: Path | None) -> tuple[PersonId, PurposeId]:
-    from countenance.flows import passes
+def _whose(venue: Venue, person: str, purpose: str, pass_file: Path | None,
+           reference: str) -> tuple[PersonId, PurposeId]:
+    from countenance.flows import passes, people
     from countenance.quantities import PersonId, PurposeId
 
     if pass_file is None:
+        if reference:
+            return people.by_reference(venue, reference), PurposeId(purpose)
         if not person:
-            raise BadInput("person-missing", "Whose consent? Give --person or --pass.")
+            raise BadInput("person-missing", "Whose consent? Give --ref, --person or --pass.")
         return PersonId(person), PurposeId(purpose)
-    content = passes.read_even_expired(venue, read_text(pass_file))
-    if not content.person:
-        raise BadInput("pass-plain", "This pass is a plain one: there is no face to withdraw.")
-    return content.person, content.purpose
+    content = passes.read_even_expired(venue, read_pass(pass_file))
+    with venue.store.read() as unit:
+        return passes.whose(unit, content), content.purpose

@@ -64,8 +64,8 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple
         consent_id=consent.consent_id, person_id=person, purpose_id=purpose_id,
         notice_hash=consent.notice_hash, language=consent.language, act=consent.act.value,
         state=consent.state.value, given_at=consent.given_at, expires_at=consent.expires_at,
-        sealed=unit.outbox.seal_for(person, label(consent.consent_id), agreed(purpose_id, consent.notice_hash,
-                                                                              consent.expires_at)),
+        sealed=unit.outbox.seal_for(person, label(consent.consent_id), agreed(
+            purpose_id, consent.notice_hash, consent.given_at, consent.expires_at)),
         delete_at=consent.expires_at + KEPT_DAYS_AFTER * DAY))
     unit.move_gallery(purpose_id)
     return consent, unit.tell_of(person, "consent-given", _facts(consent))
@@ -99,12 +99,14 @@ def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent
     """Return the live consent of a person for a purpose, or raise Refused.
 
     Codes: purpose-unknown, consent-missing, consent-other-purpose, consent-withdrawn, consent-expired,
-    notice-outdated, consent-altered. Raises StoreFault(key-destroyed) where the person's record is lost.
+    consent-replaced, consent-ask-again, notice-outdated, consent-altered. Raises StoreFault(key-destroyed) where
+    the person's record is lost.
     """
     notices.purpose(unit, purpose_id)
     newest = _newest(unit, person, purpose_id)
     _not_ended(newest)
     _not_expired(unit, newest)
+    _asked_since(unit, newest)
     _to_notice_in_force(unit, newest)
     _unaltered(unit, newest)
     return newest
@@ -115,9 +117,14 @@ def label(consent_id: str) -> str:
     return f"consent/{consent_id}"
 
 
-def agreed(purpose_id: str, notice_hash: str, expires_at: int) -> bytes:
+def agreed(purpose_id: str, notice_hash: str, given_at: int, expires_at: int) -> bytes:
     """Return what is sealed of a consent: whoever edits its row in the store cannot make it say more."""
-    return canonical.encode([purpose_id, notice_hash, expires_at])
+    return canonical.encode([purpose_id, notice_hash, given_at, expires_at])
+
+
+def asked_from(unit: Unit) -> Instant:
+    """Return the moment up to which no consent counts: the stores were put back from a copy then; 0 for never."""
+    return unit.mark("asked_from") or Instant(0)
 
 
 def standing(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:
@@ -152,6 +159,8 @@ def waiting(unit: Unit, purpose_id: PurposeId) -> int:
 def _not_ended(consent: Consent) -> None:
     if consent.state is State.WITHDRAWN:
         raise Refused("consent-withdrawn", "This person has withdrawn their consent.")
+    if consent.state is State.REPLACED:
+        raise Refused("consent-replaced", "The pass that held this face was replaced; enrol again.")
     if consent.state is not State.GIVEN:
         raise Refused("consent-expired", "This person's consent has ended.")
 
@@ -161,13 +170,18 @@ def _not_expired(unit: Unit, consent: Consent) -> None:
         raise Refused("consent-expired", "This person's consent has expired.")
 
 
+def _asked_since(unit: Unit, consent: Consent) -> None:
+    if consent.given_at <= asked_from(unit):
+        raise Refused("consent-ask-again", "Records were put back from a copy, so this person is asked again.")
+
+
 def _to_notice_in_force(unit: Unit, consent: Consent) -> None:
     if consent.notice_hash != notices.hash_in_force(unit, consent.purpose):
         raise Refused("notice-outdated", "The notice has changed; this person has not agreed to the new one.")
 
 
 def _unaltered(unit: Unit, consent: Consent) -> None:
-    told = agreed(consent.purpose, consent.notice_hash, consent.expires_at)
+    told = agreed(consent.purpose, consent.notice_hash, consent.given_at, consent.expires_at)
     if unit.outbox.open_for(consent.person, label(consent.consent_id), consent.sealed) != told:
         raise Refused("consent-altered", "The record of this consent was altered after the person agreed.")
 

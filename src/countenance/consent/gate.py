@@ -9,13 +9,14 @@ What it asks before each kind:
     DATASET    a folder of photographs; no venue at all, so the permit fits no venue's doors
     CALIBRATE  comes with the accuracy issue
 
-"The venue in order": the clock was not set back, the sweep has run, and no rotation that was promised to
-somebody who withdrew is late.
+"The venue in order": neither store was put back to an earlier state, the clock was not set back, the sweep has
+run, and no rotation that was promised to somebody who withdrew is late.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
@@ -74,12 +75,14 @@ class ConsentGate:
     """The gate of one open venue. Safe for several threads."""
 
     def __init__(
-        self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int
+        self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int,
+        require_stores: Callable[[], None],
     ) -> None:
         self._venue = venue
         self._store = store
         self._clock = clock
         self._sweep_late = sweep_late_hours * HOUR
+        self._require_stores = require_stores
         self._issue = book.appoint()
         self._pressed: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -134,6 +137,7 @@ class ConsentGate:
         return Granted(self._issue(scope), scope)
 
     def _in_order(self, unit: Unit) -> None:
+        self._require_stores()
         self._swept(unit)
         self._rotated(unit)
 
@@ -179,7 +183,8 @@ class ConsentGate:
         ends: dict[str, int] = {row.consent_id: row.expires_at for row in unit.run(
             select(consent.c.consent_id, consent.c.expires_at).where(
                 consent.c.purpose_id == purpose, consent.c.state == State.GIVEN.value,
-                consent.c.expires_at > unit.now, consent.c.notice_hash == hash_in_force))}
+                consent.c.expires_at > unit.now, consent.c.notice_hash == hash_in_force,
+                consent.c.given_at > consents.asked_from(unit)))}
         rows = [row for row in unit.run(
             select(template.c.template_id, template.c.consent_id).where(
                 template.c.purpose_id == purpose, template.c.state == "live")) if row.consent_id in ends]

@@ -105,6 +105,7 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
         canonical=notice.canonical(), published_at=unit.now))
     unit.memo[f"notice/{purpose_id}"] = notice
     unit.move_gallery(purpose_id)
+    unit.move_forward()
     unit.tell("notice", {"purpose": purpose_id, "version": notice.version, "hash": notice.hash})
     return notice
 

@@ -2,7 +2,8 @@
 
     given ──► withdrawn      the person's act
       │  └──► superseded     the person renewed it, under the notice in force
-      └─────► expired        the sweep, after `expires_at`
+      ├─────► expired        the sweep, after `expires_at`
+      └─────► replaced       the pass that the face was in is lost
 
 A consent is live while it is `given`, unexpired, and to the notice in force; the last two are facts about
 the moment and are read, not stored.
@@ -22,13 +23,15 @@ class State(Enum):
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    REPLACED = "replaced"
 
 
 _NEXT = {
-    State.GIVEN: frozenset({State.SUPERSEDED, State.WITHDRAWN, State.EXPIRED}),
+    State.GIVEN: frozenset({State.SUPERSEDED, State.WITHDRAWN, State.EXPIRED, State.REPLACED}),
     State.SUPERSEDED: frozenset[State](),
     State.WITHDRAWN: frozenset[State](),
     State.EXPIRED: frozenset[State](),
+    State.REPLACED: frozenset[State](),
 }
 
 

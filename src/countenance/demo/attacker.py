@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from countenance.errors import Refused, StoreFault
-from countenance.flows.found import DATA, EPOCH, KEYS
+from countenance.flows import passes
+from countenance.flows.found import DATA, KEYS
 from countenance.flows.gallery import stored_template
 from countenance.quantities import PersonId, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import schema
 from countenance.vault import residue
-from countenance.vault.keys import roots
-from countenance.vault.keys.epochs import EpochFile
+from countenance.vault.keys import in_pass, roots
 from countenance.vault.keys.store import FACE, KeyRef, KeyStore
+from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.residue import Needle
 from countenance.vision import image
 
@@ -49,7 +50,7 @@ def opens_from_copies(venue: Venue, copies: Path, person: PersonId, purpose: Pur
                 schema.template.c.person_id == person, schema.template.c.purpose_id == purpose)).one()
         stored = stored_template(row)
         root = roots.open_root(venue.settings.root, venue.folder)
-        keys = KeyStore(keys_engine, EpochFile(venue.folder / EPOCH, root), venue.clock)
+        keys = KeyStore(keys_engine, ThirdPlace.of(venue.folder, root), venue.clock)
         if stored.face_key is None:
             return "opens nothing"
         keys.open(KeyRef(stored.face_key, FACE, person, purpose), stored.place.label(), stored.sealed)
@@ -64,11 +65,28 @@ def opens_from_copies(venue: Venue, copies: Path, person: PersonId, purpose: Pur
 def key_needles(venue: Venue, ref: KeyRef) -> list[Needle]:
     """Return what to look for once a key is destroyed: taken with the root and today's files, before it is."""
     root = roots.open_root(venue.settings.root, venue.folder)
-    keys = KeyStore(engines.open_engine(venue.folder / KEYS), EpochFile(venue.folder / EPOCH, root), venue.clock)
+    keys = KeyStore(engines.open_engine(venue.folder / KEYS), ThirdPlace.of(venue.folder, root), venue.clock)
     try:
         return keys.needles(ref)
     finally:
         keys.close()
+
+
+def template_needles(venue: Venue, pass_text: str) -> list[Needle]:
+    """Return what to look for of a face that is in a pass only: the codes, and the sealed part of the pass.
+
+    Whoever has the root, today's files and the pass can tell; without the pass there is nothing to open.
+    """
+    root = roots.open_root(venue.settings.root, venue.folder)
+    keys = KeyStore(engines.open_engine(venue.folder / KEYS), ThirdPlace.of(venue.folder, root), venue.clock)
+    try:
+        with venue.store.read() as unit:
+            content = passes.read_here(venue, pass_text, unit.now)
+            shown = passes.shown(venue, unit, pass_text, content)
+        template = bytes(in_pass.carried(keys.take_faces(), shown))
+    finally:
+        keys.close()
+    return [Needle("template", template), Needle("sealed template", content.secret[-_PIECE:])]
 
 
 def picture_needles(pictures: Sequence[bytes]) -> list[Needle]:

@@ -21,8 +21,8 @@ from countenance.consent.consents import Yes
 from countenance.demo import attacker, portraits
 from countenance.demo.teller import Teller
 from countenance.errors import Refused
-from countenance.flows import admit, enrol, pad, passes, renew, rotate, withdraw
-from countenance.flows.found import DEMO_ONLY, SIGNING, found
+from countenance.flows import admit, enrol, pad, passes, renew, replace, revocations, rotate, withdraw
+from countenance.flows.found import DEMO_ONLY, LIST, SIGNING, found
 from countenance.flows.opening import open_venue
 from countenance.integrations.entitlement import CsvEntitlement
 from countenance.quantities import KeyId, PersonId, PurposeId
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from countenance.formats.notices import Notice
     from countenance.vault.residue import Needle
 
-SEARCH, VERIFY = PurposeId("entry.search"), PurposeId("entry.verify")
+VERIFY, KEYED, SEARCH = PurposeId("entry.verify"), PurposeId("entry.key"), PurposeId("entry.search")
 PEOPLE = 10_000
 Progress = Callable[[int, int], None]
 
@@ -70,7 +70,9 @@ class Story:
             self._no(venue)
             self._strangers(venue)
             self._founding_case(venue)
+            self._face_in_the_pass(venue)
             self._key_in_the_pass(venue)
+            self._lost_pass(venue)
             self._withdrawal(venue)
 
     # -- the chapters ---------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ class Story:
         self.tell.step(f"{self.people:,} made-up people, marked synthetic, join", f"{self.people} enrolled", fill)
 
     def _yes(self, venue: Venue) -> None:
-        self.tell.chapter("Collins reads the notice and says: use my face")
+        self.tell.chapter("Collins reads the notice and says: use my face (kept by the venue)")
         self.tell.step("Consent, one capture, a key of her own, a pass", "enrolled",
                        lambda: self._enrol(venue, "collins", SEARCH))
         self.tell.step("Nobody presses: nobody is looked for", "refused: press-missing",
@@ -99,7 +101,7 @@ class Story:
                            lambda picture=picture: self._search(venue, picture))  # type: ignore[misc]  # bound per turn
 
     def _no(self, venue: Venue) -> None:
-        self.tell.chapter("Wen says: enter without my face")
+        self.tell.chapter("Wen says: enter without my face (no face)")
 
         def say_no() -> str:
             self.passes["wen"] = enrol.say_no(venue, "wen", lambda text: text)
@@ -134,14 +136,38 @@ class Story:
         self.tell.step("She reads it and renews", "renewed", lambda: self._renew(venue))
         self.tell.step("She presses", "admit", lambda: self._search(venue, self.now))
 
-    def _key_in_the_pass(self, venue: Venue) -> None:
-        self.tell.chapter("She tries the more private way: the key only in her pass")
-        self.tell.step("Its own consent; ciphertext here, key with her", "enrolled",
-                       lambda: self._enrol(venue, "collins-1to1", VERIFY))
+    def _face_in_the_pass(self, venue: Venue) -> None:
+        self.tell.chapter("She tries the more private way (face on your pass)")
+        self.tell.step("Its own consent; the measurement is in her pass", "enrolled",
+                       lambda: self._enrol(venue, "collins-pass", VERIFY))
         self.tell.step("Her pass, her face", "admit",
-                       lambda: self._by_pass(venue, "collins-1to1", self.later["turned by 5 degrees"]))
+                       lambda: self._by_pass(venue, "collins-pass", self.later["turned by 5 degrees"]))
         self.tell.step("Her pass, another's face", "refer",
-                       lambda: self._by_pass(venue, "collins-1to1", self.stranger))
+                       lambda: self._by_pass(venue, "collins-pass", self.stranger))
+        needles = attacker.template_needles(venue, self.passes["collins-pass"])
+        self.tell.step("The search finds it where it was planted", "found all 3",
+                       lambda: attacker.plant_and_find(self.folder, needles))
+        self.tell.step("It looks for it in the zoo's files, also sealed", "clean",
+                       lambda: attacker.search(self.folder, needles))
+
+    def _key_in_the_pass(self, venue: Venue) -> None:
+        self.tell.chapter("Or only the key there, and what it opens at the zoo (key on your pass)")
+        self.tell.step("Its own consent; ciphertext here, key with her", "enrolled",
+                       lambda: self._enrol(venue, "collins-key", KEYED))
+        self.tell.step("Her pass, her face", "admit",
+                       lambda: self._by_pass(venue, "collins-key", self.later["closer by a tenth"]))
+        self.tell.step("Her pass, another's face", "refer",
+                       lambda: self._by_pass(venue, "collins-key", self.stranger))
+
+    def _lost_pass(self, venue: Venue) -> None:
+        self.tell.chapter("The pass with her face gets lost")
+        lost = self.passes["collins-pass"]
+        self.tell.step("The desk finds her booking, prints a plain one", "plain pass", lambda: self._replace(venue))
+        self.tell.step("The lost pass, with her own face", "refused: pass-void",
+                       lambda: self._decided(admit.by_pass(venue, lost, self._camera(self.now))))
+        self.tell.step("The lost pass, in the lane without faces", "refused: pass-void",
+                       lambda: self._plain_text(venue, lost))
+        self.tell.step("The new one, in the lane without faces", "admit", lambda: self._plain(venue, "collins-pass"))
 
     def _withdrawal(self, venue: Venue) -> None:
         self.tell.chapter("Collins withdraws; no reason, no fee")
@@ -178,7 +204,7 @@ class Story:
     def _tickets(self, expired: tuple[str, ...]) -> None:
         today = utc_day(self.clock.now())
         lines = ["person_ref,household,valid_until,language,contact"]
-        for reference in ("collins", "collins-1to1", "wen", "old"):
+        for reference in ("collins", "collins-pass", "collins-key", "wen", "old"):
             until = today - timedelta(days=1) if reference in expired else today + timedelta(days=365)
             lines.append(f"{reference},,{until},en,")
         lines += [f"{pad.reference(number)},,{today + timedelta(days=365)},en," for number in range(self.people)]
@@ -217,9 +243,20 @@ class Story:
         return decision.outcome.value
 
     def _plain(self, venue: Venue, whose: str) -> str:
-        key = signing.verifier(self.folder / SIGNING, "pass")
-        passes.plain_lane(self.passes[whose], key, venue.venue_id, venue.entitlement, self.clock.now())
+        return self._plain_text(venue, self.passes[whose])
+
+    def _plain_text(self, venue: Venue, text: str) -> str:
+        keys = signing.verifiers(self.folder / SIGNING, "pass")
+        replaced = None
+        if (self.folder / LIST).exists():
+            replaced = revocations.read(venue, (self.folder / LIST).read_text())
+        passes.plain_lane(text, keys, venue.venue_id, venue.entitlement, self.clock.now(), replaced)
         return "admit"
+
+    def _replace(self, venue: Venue) -> str:
+        done = replace.replace(venue, "collins-pass", lambda text: text)
+        self.passes["collins-pass"] = done.pass_text
+        return "plain pass"
 
     def _publish(self, venue: Venue) -> str:
         changed = {language: text + {"en": "\nNew: the gate by the lake is included.",

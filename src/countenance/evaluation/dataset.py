@@ -75,7 +75,9 @@ class Evaluation:
         largest = max(faces, key=lambda face: face.box.width)
         granted = self._gate.permit(self.digest)
         chip = self.pack.align(frame, largest)
-        return self.pack.embed(self._book, granted.permit, granted.scope, chip).vector
+        measured: NDArray[np.float32] = self.pack.embed_dataset(
+            self._book, granted.permit, granted.scope, chip[None])[0]
+        return measured
 
     def distances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compare everything with everything. See `matching.trials.distances`."""

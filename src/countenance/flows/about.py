@@ -10,11 +10,19 @@ from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.flows import people
 from countenance.formats import canonical
+from countenance.formats.passes import Custody
 from countenance.quantities import PersonId
 from countenance.storage import schema
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
+
+
+_WHERE = {  # the measurement, and the key to it
+    Custody.CARRIED: ("in your pass only", "with the venue"),
+    Custody.HOLDER_KEYED: ("with the venue, locked", "in your pass only"),
+    Custody.VENUE_KEYED: ("with the venue, locked", "with the venue"),
+}
 
 
 def about(venue: Venue, person: PersonId) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def about(venue: Venue, person: PersonId) -> dict[str, Any]:
             } for c in consents.all_of(unit, person)],
             "faces": [{
                 "purpose": f.purpose_id, "custody": f.custody, "state": f.state,
-                "key": "in your pass only" if f.face_key is None else "kept by the venue",
+                "measurement": _WHERE[Custody(f.custody)][0], "key": _WHERE[Custody(f.custody)][1],
                 "delete_at": utc_text(f.delete_at),
             } for f in faces],
             "events": [{

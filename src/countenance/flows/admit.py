@@ -16,15 +16,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.sqlite import insert
 
 from countenance.clock import utc_day
 from countenance.consent.gate import Press
 from countenance.errors import CountenanceError, Refused
-from countenance.flows import enrol, gallery, passes, people
+from countenance.flows import enrol, gallery, passes, people, revocations
 from countenance.flows.capture import Timings, measure, one_face
 from countenance.flows.ports import Camera, Door, no_door
-from countenance.formats.passes import Custody
+from countenance.formats.revocations import RevocationList
 from countenance.matching.matcher import Match, Matched, NonMatch
 from countenance.quantities import DAY, HOUR, PersonId, PurposeId
 from countenance.storage import schema
@@ -45,14 +46,30 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """`reason` is for staff only. Holds no score."""
+    """`reason` is for staff only. Holds no score. `people`: how many may come in, where one scan admits a family."""
 
     outcome: Outcome
     reason: str
     timings: Timings = field(compare=False)
+    people: int = 1
 
 
-def by_pass(venue: Venue, pass_text: str, camera: Camera, door: Door = no_door,
+@dataclass(frozen=True)
+class AtGate:
+    """What a gate brings: its door, whether the person comes with their household, its copy of the revocation list.
+
+    `revoked` is for a gate that goes by a copy; one that reads the venue's own store needs none.
+    """
+
+    door: Door = no_door
+    together: bool = False
+    revoked: RevocationList | None = None
+
+
+HERE = AtGate()
+
+
+def by_pass(venue: Venue, pass_text: str, camera: Camera, gate: AtGate = HERE,
             timings: Timings | None = None) -> Decision:
     """Compare the holder of a pass with the one face that the pass is for (1:1).
 
@@ -62,29 +79,25 @@ def by_pass(venue: Venue, pass_text: str, camera: Camera, door: Door = no_door,
     with venue.store.read() as unit:                                        # (1) (2)
         content = passes.read_here(venue, pass_text, unit.now)
         venue.entitlement.require_good(content.reference, utc_day(unit.now))
-        if content.custody is Custody.PLAIN:
-            raise Refused("pass-plain", "This pass is for the lane without faces.")
-    person, purpose = content.person, content.purpose
+        if gate.revoked is not None:
+            revocations.require_unrevoked(gate.revoked, content, venue.clock.now())
+        revocations.require_not_void(unit, content)
+        person, purpose = passes.whose(unit, content), content.purpose
     threshold = venue.threshold("verify")
     granted = venue.gate.verify(person, purpose)                            # (3)
     with venue.store.read() as unit:
-        passes.require_issued(unit, pass_text, content)
+        shown = passes.shown(venue, unit, pass_text, content)
         stored = gallery.stored_template(enrol.live_template(unit, person, purpose))
     chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
     with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
         with venue.store.read() as unit:  # the capture took time: whoever withdrew meanwhile is not compared
             venue.gate.require_live(unit, person, purpose)
-            holder = passes.holder_key(venue, unit, content)
-        try:
-            reference = venue.vault.open(granted.permit, stored, holder)
-        finally:
-            holder.wipe()
-        with reference:
+        with venue.vault.open(granted.permit, stored, shown) as reference:
             found = venue.matcher.verify(granted.permit, probe, reference, threshold)
-    return _decide(venue, found, person, purpose, door, timings)            # (8) (9) (10)
+    return _decide(venue, found, person, purpose, gate, timings)            # (8) (9) (10)
 
 
-def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, door: Door = no_door,
+def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, gate: AtGate = HERE,
             timings: Timings | None = None) -> Decision:
     """Look once for the person who pressed among those who agreed to it (1:N).
 
@@ -93,17 +106,20 @@ def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, do
     """
     timings = timings or Timings(venue.clock)
     threshold = venue.threshold("search")
+    if gate.revoked is not None:
+        revocations.require_fresh(gate.revoked, venue.clock.now())
     held, granted = venue.galleries.search_permit(purpose, pressed)         # (1) (2) (3)
     chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
     with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
         with venue.store.read() as unit:  # as above
             venue.gate.is_exact(unit, held.members)
-        found = venue.matcher.search(granted.permit, probe, held.index, threshold)
+        with venue.galleries.thrown_away_if_altered(purpose):
+            found = venue.matcher.search(granted.permit, probe, held.index, threshold)
     person = held.owners[found.row][0] if isinstance(found, Match) else PersonId("")
     try:
-        return _decide(venue, found, person, purpose, door, timings)        # (8) (9) (10)
+        return _decide(venue, found, person, purpose, gate, timings)        # (8) (9) (10)
     except Refused:  # withdrawn this very moment: the reason would tell staff whom the face resembled
-        return _decide(venue, NonMatch(), PersonId(""), purpose, door, timings)
+        return _decide(venue, NonMatch(), PersonId(""), purpose, gate, timings)
 
 
 def at_gate(venue: Venue, story: Callable[[], Decision]) -> Decision:
@@ -114,25 +130,28 @@ def at_gate(venue: Venue, story: Callable[[], Decision]) -> Decision:
     try:
         return story()
     except CountenanceError as error:
-        return Decision(Outcome.REFER, error.code, Timings(venue.clock))
+        return Decision(Outcome.REFER, error.code, Timings(venue.clock), people=0)
     except Exception:  # noqa: BLE001  # whatever it is, somebody is waiting, and nothing opens
-        return Decision(Outcome.REFER, "internal", Timings(venue.clock))
+        return Decision(Outcome.REFER, "internal", Timings(venue.clock), people=0)
 
 
-def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, door: Door,
+def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, gate: AtGate,
             timings: Timings) -> Decision:
     with timings.of("decision"):
         if not isinstance(found, Match):
             with venue.store.write() as unit:
-                _count(unit, Outcome.REFER)
-            return Decision(Outcome.REFER, "no-match", timings)
-        _commit(venue, person, purpose)
-        door()
-    return Decision(Outcome.ADMIT, "match", timings)
+                _count(unit, Outcome.REFER, 1)
+            return Decision(Outcome.REFER, "no-match", timings, people=0)
+        admitted = _commit(venue, person, purpose, gate)
+        gate.door()
+    return Decision(Outcome.ADMIT, "match", timings, admitted)
 
 
-def _commit(venue: Venue, person: PersonId, purpose: PurposeId) -> None:
-    """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides."""
+def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) -> int:
+    """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides.
+
+    Returns how many people it admits.
+    """
     with venue.store.write() as unit:
         unit.require_forward()
         row = people.row(unit, person)
@@ -141,18 +160,20 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId) -> None:
             venue.gate.require_live(unit, person, purpose)
             enrol.live_template(unit, person, purpose)
             profile = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile))
-            venue.entitlement.require_good(profile.reference, utc_day(unit.now))
+            ticket = venue.entitlement.require_good(profile.reference, utc_day(unit.now))
+            admitted = venue.entitlement.party(ticket.reference, utc_day(unit.now)) if gate.together else 1
             unit.outbox.go_on_with(person, record.key_id, row.sealed_head)
-            unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value})
-            _count(unit, Outcome.ADMIT)
+            unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted})
+            _count(unit, Outcome.ADMIT, admitted)
             unit.outbox.flush()
+    return admitted
 
 
-_ONE_MORE = insert(schema.hourly_count).on_conflict_do_update(
-    index_elements=["hour", "lane", "outcome"], set_={"number": schema.hourly_count.c.number + 1})
+_SOME_MORE = insert(schema.hourly_count).on_conflict_do_update(
+    index_elements=["hour", "lane", "outcome"], set_={"number": schema.hourly_count.c.number + bindparam("more")})
 
 
-def _count(unit: Unit, outcome: Outcome) -> None:
+def _count(unit: Unit, outcome: Outcome, number: int) -> None:
     hour = unit.now - unit.now % HOUR
-    unit.run(_ONE_MORE, {"hour": hour, "lane": "face", "outcome": outcome.value, "number": 1,
-                         "delete_at": hour + COUNTS_KEPT_DAYS * DAY})
+    unit.run(_SOME_MORE, {"hour": hour, "lane": "face", "outcome": outcome.value, "number": number, "more": number,
+                          "delete_at": hour + COUNTS_KEPT_DAYS * DAY})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -25,11 +25,10 @@ from countenance.flows.capture import Chip, Timings, measure, one_face
 from countenance.flows.intents import Intent
 from countenance.flows.people import Profile
 from countenance.flows.ports import Camera, Ticket
-from countenance.formats.passes import Custody
+from countenance.formats.passes import Custody, issued_digest
 from countenance.quantities import PersonId, PurposeId, TemplateId, random_id
 from countenance.storage import schema
 from countenance.storage.unit import Unit
-from countenance.vault.keys.holder import HolderKey
 from countenance.vault.keys.store import FACE, PASS, RECORD, KeyRef, new_ref
 from countenance.vault.templates import Place
 
@@ -55,12 +54,15 @@ class _Names:
     """The keys of one enrolment, by name, before they exist."""
 
     record: KeyRef
-    known: bool            # the person is on record already, with this record key
-    face: KeyRef | None    # None: the holder keeps it
-    secret: KeyRef | None  # opens the secret in the pass
+    known: bool   # the person is on record already, with this record key
+    face: KeyRef  # of the face, or of the pass that the face, or its key, is sealed in
 
     def new(self) -> list[KeyRef]:
-        return [ref for ref in (None if self.known else self.record, self.face, self.secret) if ref is not None]
+        return [self.face] if self.known else [self.record, self.face]
+
+    @property
+    def in_pass(self) -> KeyRef | None:
+        return self.face if self.face.kind == PASS else None
 
 
 def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
@@ -78,7 +80,9 @@ def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
         venue.keys.make(names.new())                                        # (4)
         with venue.store.write() as unit:
             pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
-        _read_back(pending.text, hand_over)                                 # (6)
+        if names.in_pass is not None:
+            venue.keys.bind(names.in_pass, issued_digest(pending.text))
+        read_back(pending.text, hand_over)                                 # (6)
         return _go_live(venue, intent, pending)                             # (7)
 
 
@@ -108,13 +112,9 @@ def _known(venue: Venue, ticket: Ticket, purpose: PurposeId) -> KeyRef | None:
 
 
 def _names(person: PersonId, purpose: notices.Purpose, known: KeyRef | None) -> _Names:
-    holder = purpose.custody == Custody.HOLDER_KEYED.value
-    return _Names(
-        known or new_ref(RECORD, person, ""),
-        known is not None,
-        None if holder else new_ref(FACE, person, purpose.purpose_id),
-        new_ref(PASS, person, purpose.purpose_id) if holder else None,
-    )
+    kind = FACE if purpose.custody == Custody.VENUE_KEYED.value else PASS
+    return _Names(known or new_ref(RECORD, person, ""), known is not None,
+                  new_ref(kind, person, purpose.purpose_id))
 
 
 @contextmanager
@@ -149,42 +149,35 @@ def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, 
         people.add(unit, venue.keys, names.record, profile, household=ticket.household)
     consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
-    holder = HolderKey.make() if names.face is None else None
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
+    blank = passes.draft(venue, unit, profile, consent, purpose, place.pack)
     with measure(venue, granted, chip, timings) as probe:
-        sealed = venue.vault.seal(granted.permit, probe, place, holder or _given(names.face))
-    add_template(unit, place, consent, purpose, names.face, sealed, state="pending")
-    issued = passes.issue_face(venue, unit, profile, consent, purpose, names.secret, holder, place.pack)
-    if holder is not None:
-        holder.wipe()
-    return _Pending(person, consent, place.template_id, issued.pass_id, issued.text)
+        kept = venue.vault.seal(granted.permit, probe, place, blank.custody, names.face, blank.binding())
+    add_template(unit, place, consent, purpose, names.face, kept.sealed, state="pending")
+    text = passes.issue(venue, unit, replace(blank, secret=kept.secret), person, names.in_pass)
+    return _Pending(person, consent, place.template_id, blank.pass_id, text)
 
 
-def _given(face: KeyRef | None) -> KeyRef:
-    if face is None:
-        raise BadInput("custody-unknown", "This custody is not known here.")
-    return face
-
-
-def add_template(unit: Unit, place: Place, consent: Consent, purpose: notices.Purpose, face: KeyRef | None,
+def add_template(unit: Unit, place: Place, consent: Consent, purpose: notices.Purpose, key: KeyRef,
                  sealed: bytes, *, state: str) -> None:
-    """Write a sealed template and tell its owner's chain."""
+    """Write down a template (`sealed` is empty where it is in the pass only) and tell its owner's chain."""
     unit.run(insert(schema.template).values(
         template_id=place.template_id, person_id=place.person, purpose_id=place.purpose,
         consent_id=consent.consent_id, custody=purpose.custody, pack=place.pack,
-        face_key=None if face is None else face.key_id, sealed=sealed, state=state,
+        face_key=key.key_id if key.kind == FACE else None, sealed=sealed, state=state,
         delete_at=consent.expires_at))
     unit.tell_of(place.person, "template-sealed", {"template": place.template_id, "purpose": place.purpose,
                                                    "custody": purpose.custody, "pack": place.pack})
 
 
-def _read_back(text: str, hand_over: HandOver) -> None:
+def read_back(text: str, hand_over: HandOver) -> None:
+    """Hand a pass over and read it back. Raises BadInput(pass-not-delivered, pass-not-read)."""
     try:
         read = hand_over(text)
     except OSError:
-        raise BadInput("pass-not-delivered", "The pass could not be written, so nothing was enrolled.") from None
+        raise BadInput("pass-not-delivered", "The pass could not be written, so it counts for nothing.") from None
     if read.strip() != text:
-        raise BadInput("pass-not-read", "The pass could not be read back, so nothing was enrolled.")
+        raise BadInput("pass-not-read", "The pass could not be read back, so it counts for nothing.")
 
 
 def _go_live(venue: Venue, intent: Intent, pending: _Pending) -> Enrolled:
@@ -215,7 +208,7 @@ def say_no(venue: Venue, reference: str, hand_over: HandOver) -> str:
     now = venue.clock.now()  # not the store's: a mark far ahead must not close the lane without faces
     ticket = venue.entitlement.require_good(reference, utc_day(now))
     text = passes.issue_plain(venue, ticket, now)
-    _read_back(text, hand_over)
+    read_back(text, hand_over)
     return text
 
 

@@ -18,11 +18,16 @@ from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store, Unit
 from countenance.vault.keys import roots, signing
-from countenance.vault.keys.epochs import EpochFile
 from countenance.vault.keys.store import KeyStore
+from countenance.vault.keys.third import ThirdPlace
 
-DATA, KEYS, EPOCH, SIGNING, TICKETS = "countenance.db", "keys.db", "epoch.key", "signing", "tickets.csv"
+DATA, KEYS, SIGNING, TICKETS = "countenance.db", "keys.db", "signing", "tickets.csv"
 LOCK = "lock"
+DRILL = ".drill"
+"""Where a restore is rehearsed; gone when that is over."""
+
+LIST = "revocations.list"
+"""For the lane without faces on this machine: which passes were replaced."""
 DEMO_ONLY = "demo-only"
 CLOSED = "none"
 
@@ -82,9 +87,8 @@ def _line(text: str, what: str) -> str:
 
 
 def _keys(folder: Path, root: str, clock: Clock) -> None:
-    if root.startswith("file:") and not (folder / root.removeprefix("file:")).exists():
-        roots.make_file(folder / root.removeprefix("file:"))
-    EpochFile(folder / EPOCH, roots.open_root(root, folder)).begin(clock.now())
+    roots.make(root, folder)
+    ThirdPlace.of(folder, roots.open_root(root, folder)).begin(clock.now())
     for use in signing.USES:
         signing.make(folder / SIGNING, use)
     engine = engines.open_engine(folder / KEYS, create=True)
@@ -97,7 +101,7 @@ def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: di
     engine = engines.open_engine(folder / DATA, create=True)
     migrate.upgrade(engine, "data")
     keys_engine = engines.open_engine(folder / KEYS)
-    keys = KeyStore(keys_engine, EpochFile(folder / EPOCH, roots.open_root(root, folder)), clock)
+    keys = KeyStore(keys_engine, ThirdPlace.of(folder, roots.open_root(root, folder)), clock)
     store = Store(engine, clock, keys)
     with store.write() as unit:
         unit.tell("venue-founded", {"venue": texts["id"], "regime": texts["regime"]})
@@ -138,12 +142,14 @@ scenario = {q(texts["scenario"])}
 smallest_face_px = {gate["smallest_face_px"]}          # pixels across; smaller faces are nobody
 most_cut_off_percent = {gate["most_cut_off_percent"]}       # of a face's box that may lie outside the picture
 sweep_late_after_hours = {gate["sweep_late_after_hours"]}     # hours without a sweep close the face lane
+lease_minutes = {gate["lease_minutes"]}               # how long a copy of the revocation list is good
 threshold = {q(threshold)}         # "none": closed until calibrated; "demo-only": for trying out
 
 [keys]
-root = {q(root)}     # file:PATH or env:NAME
+root = {q(root)}     # file:PATH, env:NAME or pkcs11:... (docs/operating/keys.md)
 epoch_days = {keys["epoch_days"]}                 # days between rotations
 rotate_within_hours = {keys["rotate_within_hours"]}       # hours after a withdrawal
+offsite = ""                   # folder for the one copy of epoch.key, on another machine; "": none
 
 [entitlement]
 csv = {q(TICKETS)}

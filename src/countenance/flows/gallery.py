@@ -7,7 +7,7 @@ gate makes sure that the copy is exact; a stale one is thrown away and read anew
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from sqlalchemy import select
 from countenance.clock import utc_day
 from countenance.consent import consents
 from countenance.consent.gate import Granted, Members, Press, Stale
-from countenance.errors import Refused
-from countenance.features import Vector
+from countenance.errors import Refused, StoreFault
+from countenance.features import Codes
 from countenance.flows import people
+from countenance.formats.passes import Custody
 from countenance.matching.embedded.gallery import SealedGallery
 from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId
 from countenance.storage import schema
@@ -64,6 +65,10 @@ class Galleries:
         self._held[purpose] = self._load(purpose)
         return self._held[purpose]
 
+    def memory(self) -> list[str]:
+        """Return, for each gallery that is held, whether what it is opened into is locked into memory."""
+        return [f"gallery {purpose}: {held.index.memory}" for purpose, held in self._held.items()]
+
     def search_permit(self, purpose: PurposeId, pressed: Press) -> tuple[Held, Granted]:
         """Return the gallery with a permit to search it once, as `ConsentGate.search` gives it.
 
@@ -75,6 +80,16 @@ class Galleries:
                 return held, self._venue.gate.search(purpose, pressed, held.members)
         held = self.exact(purpose)
         return held, self._venue.gate.search(purpose, pressed, held.members)
+
+    @contextmanager
+    def thrown_away_if_altered(self, purpose: PurposeId) -> Iterator[None]:
+        """Throw the gallery away where a search inside the block finds it altered; the next one reads it anew."""
+        try:
+            yield
+        except StoreFault as fault:
+            if fault.code == "gallery-altered":
+                self._held.pop(purpose, None)
+            raise
 
     def _tickets_by_the_clock(self) -> tuple[str, str]:
         # A clock behind the time already seen is refused by the gate, so the day needs no look into the store.
@@ -97,13 +112,14 @@ class Galleries:
         opened = venue.vault.open_gallery(granted.permit, purpose, members.generation, members.templates, stored)
         owners: list[tuple[PersonId, TemplateId]] = []
 
-        def living() -> Iterator[Vector]:
-            for one, vector in zip(stored, opened, strict=True):
-                if vector is not None:  # a face whose key is gone is compared by nobody
+        def living() -> Iterator[Codes]:
+            for one, codes in zip(stored, opened, strict=True):
+                if codes is not None:  # a face whose key is gone is compared by nobody
                     owners.append((one.place.person, one.place.template_id))
-                    yield vector
+                    yield codes
 
-        index = SealedGallery(living(), venue.pack.dim, venue.pack.identity, purpose, members.generation)
+        index = SealedGallery(
+            living(), venue.pack.dim, venue.pack.step, venue.pack.identity, purpose, members.generation)
         return Held(index, members, tuple(owners), tickets)
 
     def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:
@@ -113,7 +129,8 @@ class Galleries:
         with self._venue.store.read() as unit:
             found = unit.run(
                 select(table, schema.person.c.record_key, schema.person.c.sealed_profile,
-                       consent.c.notice_hash, consent.c.expires_at, consent.c.sealed.label("sealed_consent"))
+                       consent.c.notice_hash, consent.c.given_at, consent.c.expires_at,
+                       consent.c.sealed.label("sealed_consent"))
                 .select_from(joined)
                 .where(table.c.purpose_id == purpose, table.c.pack == self._venue.pack.identity)
             ).all()
@@ -127,7 +144,7 @@ class Galleries:
         opened = zip(rows, self._venue.keys.open_many(sealed), self._venue.keys.open_many(agreed), strict=True)
         good = []
         for row, plain, told in opened:
-            agreed_to = consents.agreed(row.purpose_id, row.notice_hash, row.expires_at)
+            agreed_to = consents.agreed(row.purpose_id, row.notice_hash, row.given_at, row.expires_at)
             if plain is None or told is None or bytes(told) != agreed_to:
                 continue  # their record key is lost, or somebody edited what they agreed to: compared by nobody
             try:
@@ -141,4 +158,4 @@ class Galleries:
 def stored_template(row: Any) -> Stored:
     """Return a row of the template table as the vault takes it."""
     place = Place(TemplateId(row.template_id), PersonId(row.person_id), PurposeId(row.purpose_id), row.pack)
-    return Stored(place, None if row.face_key is None else KeyId(row.face_key), row.sealed)
+    return Stored(place, Custody(row.custody), None if row.face_key is None else KeyId(row.face_key), row.sealed)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intent:
-    """One story under way: enrol, pad, withdraw, expire or erase. `keys` are those it makes or destroys."""
+    """One story under way: enrol, pad, withdraw, expire, replace or erase. `keys` are those it makes or destroys."""
 
     intent_id: str
     story: str
@@ -59,6 +59,11 @@ def pending(unit: Unit, *stories: str, person: PersonId | None = None) -> list[I
     wanted = select(table).where(table.c.story.in_(stories)).order_by(table.c.begun_at)
     rows = unit.run(wanted if person is None else wanted.where(table.c.person_id == person)).all()
     return [_intent(row) for row in rows]
+
+
+def all_pending(unit: Unit) -> list[Intent]:
+    """Return every intent."""
+    return [_intent(row) for row in unit.run(select(schema.intent)).all()]
 
 
 class Abandoned(Refused):

@@ -25,6 +25,8 @@ def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = Non
         with moved_in(folder / LOCK) as tenancy:
             if tenancy.alone:
                 recover(venue)
+            else:
+                venue.look_for_older_stores()
             tenancy.share()
             yield venue
     finally:

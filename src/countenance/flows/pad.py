@@ -16,6 +16,7 @@ from countenance.consent.consents import Yes
 from countenance.flows import intents, people
 from countenance.flows.enrol import add_template
 from countenance.flows.people import Profile
+from countenance.formats.passes import Custody
 from countenance.quantities import PersonId, PurposeId, TemplateId, random_id
 from countenance.storage.unit import Unit
 from countenance.vault.keys.store import FACE, RECORD, KeyRef, new_ref
@@ -36,7 +37,7 @@ def reference(number: int) -> str:
 def pad(venue: Venue, purpose: PurposeId, number: int, seed: int = 20210409,
         progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
     """Enrol `number` made-up people. Raises as `enrol`."""
-    camera = SyntheticCamera(load(venue.pack.identity), seed)
+    camera = SyntheticCamera(load(venue.pack.identity), venue.pack.step, seed)
     for start in range(0, number, BATCH):
         some = range(start, min(number, start + BATCH))
         _batch(venue, purpose, some, camera)
@@ -72,5 +73,5 @@ def _one(venue: Venue, unit: Unit, ref: str, record: KeyRef, face: KeyRef, yes: 
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
     with camera.embed(venue.book, granted.permit, granted.scope) as probe:
-        sealed = venue.vault.seal(granted.permit, probe, place, face)
-    add_template(unit, place, consent, purpose, face, sealed, state="live")
+        kept = venue.vault.seal(granted.permit, probe, place, Custody(purpose.custody), face)
+    add_template(unit, place, consent, purpose, face, kept.sealed, state="live")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 
@@ -19,55 +17,53 @@ from countenance.flows.people import Profile
 from countenance.flows.ports import Entitlement, Ticket
 from countenance.formats import passes as form
 from countenance.formats.passes import Custody, Pass
-from countenance.quantities import HOUR, Instant, KeyId, PassId, VenueId, random_id
+from countenance.formats.revocations import RevocationList
+from countenance.quantities import HOUR, Instant, KeyId, PassId, PersonId, VenueId, random_id
 from countenance.storage import schema
 from countenance.storage.unit import Unit
 from countenance.vault.keys import signing
-from countenance.vault.keys.holder import HolderKey
+from countenance.vault.keys.in_pass import Shown
+from countenance.vault.keys.signing import Verifiers
 from countenance.vault.keys.store import PASS, KeyRef
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     from countenance.flows.venue import Venue
 
 
-@dataclass(frozen=True)
-class Issued:
-    """A pass that was made but not read back yet."""
-
-    pass_id: PassId
-    text: str
+ASK_ANY_TIME = Instant(0)
 
 
-def issue_face(venue: Venue, unit: Unit, profile: Profile, consent: Consent, purpose: Purpose,
-               secret_key: KeyRef | None, holder: HolderKey | None, pack: str) -> Issued:
-    """Make the pass of somebody who said yes; pending until it was read back."""
+def draft(venue: Venue, unit: Unit, profile: Profile, consent: Consent, purpose: Purpose, pack: str) -> Pass:
+    """Return the pass of somebody who said yes, without its secret yet."""
     ticket = venue.entitlement.require_good(profile.reference, utc_day(unit.now))
-    blank = Pass(
+    return Pass(
         PassId(random_id()), venue.venue_id, profile.reference, Custody(purpose.custody), unit.now,
-        end_of_day(ticket.valid_until), consent.person, purpose.purpose_id, secrets.token_bytes(16), pack)
-    content = blank
-    if holder is not None and secret_key is not None:
-        content = replace(blank, secret=holder.into_pass(venue.keys, secret_key, blank.binding()))
+        end_of_day(ticket.valid_until), consent.purpose, secrets.token_bytes(form.FACE_ID_BYTES), form.pack_hash(pack))
+
+
+def issue(venue: Venue, unit: Unit, content: Pass, person: PersonId, pass_key: KeyRef | None) -> str:
+    """Sign a drafted pass and write it down; pending until it was read back. Returns its text."""
     signer = venue.signer("pass")
     text = form.write(content, signer.key, signer.kid)
     unit.run(insert(schema.issued_pass).values(
-        pass_id=content.pass_id, person_id=consent.person, purpose_id=purpose.purpose_id,
-        face_id_hash=hashlib.sha256(content.face_id).digest(),
-        pass_key=None if secret_key is None else secret_key.key_id,
-        sha256=hashlib.sha256(text.encode()).digest(), state="pending", delete_at=content.expires_at))
-    return Issued(content.pass_id, text)
+        pass_id=content.pass_id, person_id=person, purpose_id=content.purpose,
+        face_id_hash=form.face_hash(content.face_id), pass_key=None if pass_key is None else pass_key.key_id,
+        state="pending", delete_at=content.expires_at))
+    return text
 
 
 def issue_plain(venue: Venue, ticket: Ticket, now: Instant) -> str:
-    """Make a plain pass; nothing about its holder is written down here."""
+    """Make a plain pass for somebody who said no; nothing about them is written down here."""
     rules = settings.preset("regimes", venue.settings.regime)["parameters"]
+    return sign_plain(venue, ticket, now, Instant(now + rules["ask_again_after_hours"] * HOUR))
+
+
+def sign_plain(venue: Venue, ticket: Ticket, now: Instant, ask_not_before: Instant) -> str:
+    """Make a plain pass; ASK_ANY_TIME where its holder did not say no."""
     signer = venue.signer("pass")
     content = Pass(
         PassId(random_id()), venue.venue_id, ticket.reference, Custody.PLAIN, now,
-        end_of_day(ticket.valid_until),
-        ask_not_before=Instant(now + rules["ask_again_after_hours"] * HOUR))
+        end_of_day(ticket.valid_until), ask_not_before=ask_not_before)
     return form.write(content, signer.key, signer.kid)
 
 
@@ -83,45 +79,64 @@ def read_here(venue: Venue, text: str, now: Instant) -> Pass:
 
 def read_even_expired(venue: Venue, text: str) -> Pass:
     """Read a pass of this venue for somebody who withdraws with it; its date does not matter for that."""
-    return _ours(text, signing.verifier(venue.folder / SIGNING, "pass"), venue.venue_id)
+    return _ours(text, signing.verifiers(venue.folder / SIGNING, "pass"), venue.venue_id)
 
 
-def require_issued(unit: Unit, text: str, content: Pass) -> None:
-    """Raise Refused(pass-unknown) unless exactly these bytes were issued here, and were read back.
+def whose(unit: Unit, content: Pass) -> PersonId:
+    """Return whose face a pass is for, by the record of its issue. Raises Refused(pass-plain, pass-unknown)."""
+    return PersonId(_record(unit, content).person_id)
 
-    A stolen signing key mints passes that verify, and opens no face with them.
+
+def shown(venue: Venue, unit: Unit, text: str, content: Pass) -> Shown:
+    """Return what the vault needs of a pass in front, which was issued here with exactly these bytes and read back.
+
+    A stolen signing key mints passes that verify, and opens no face with them: their digest is not the one that the
+    key store has. Raises Refused(pass-plain, pass-unknown, pass-void), StoreFault(key-destroyed).
     """
-    table = schema.issued_pass
-    row = unit.run(select(table.c.sha256, table.c.state).where(table.c.pass_id == content.pass_id)).one_or_none()
-    if row is None or row.sha256 != hashlib.sha256(text.strip().encode()).digest() or row.state != "live":
+    row = _record(unit, content)
+    if row.state == "void":
+        raise Refused("pass-void", "This pass was replaced; the new one is good.")
+    if row.state != "live" or row.pass_key is None:
         raise Refused("pass-unknown", "This pass opens no face here.")
+    key = KeyRef(KeyId(row.pass_key), PASS, PersonId(row.person_id), row.purpose_id)
+    found = Shown(key, form.issued_digest(text), content.secret, content.binding(), content.pack)
+    venue.vault.require_issued(found)
+    return found
 
 
-def holder_key(venue: Venue, unit: Unit, content: Pass) -> HolderKey:
-    """Take the holder's key out of a pass. Raises StoreFault(key-destroyed), Refused(pass-unknown)."""
+def _record(unit: Unit, content: Pass) -> Any:
+    if content.custody is Custody.PLAIN:
+        raise Refused("pass-plain", "This pass is a plain one: no face belongs to it.")
     table = schema.issued_pass
-    key_id = unit.run(select(table.c.pass_key).where(table.c.pass_id == content.pass_id)).scalar_one_or_none()
-    if key_id is None:
+    row = unit.run(select(table).where(
+        table.c.pass_id == content.pass_id, table.c.purpose_id == content.purpose)).one_or_none()
+    if row is None:
         raise Refused("pass-unknown", "This pass opens no face here.")
-    ref = KeyRef(KeyId(key_id), PASS, content.person, content.purpose)
-    return HolderKey.from_pass(venue.keys, ref, content.secret, content.binding())
+    return row
 
 
-def plain_lane(text: str, key: Ed25519PublicKey, venue: VenueId, entitlement: Entitlement, now: Instant) -> Ticket:
+def plain_lane(text: str, keys: Verifiers, venue: VenueId, entitlement: Entitlement, now: Instant,
+               revoked: RevocationList | None = None) -> Ticket:
     """Check a pass for the lane without faces; return the ticket it stands for.
 
     Needs no database and no secret key, so that whatever happens to faces, this lane stays open
     (DESIGN 1.7). Every pass is good here, the one of somebody who withdrew too.
-    Raises BadInput (pass-*), Refused (pass-other-venue, pass-expired, ticket-*), StoreFault.
+    `revoked`, however old, names passes that were replaced.
+    Raises BadInput (pass-*), Refused (pass-other-venue, pass-retired, pass-expired, pass-void, ticket-*), StoreFault.
     """
-    content = _ours(text, key, venue)
+    content = _ours(text, keys, venue)
     _in_time(content, now)
+    if revoked is not None:
+        revoked.require_not_void(content)
     return entitlement.require_good(content.reference, utc_day(now))
 
 
-def _ours(text: str, key: Ed25519PublicKey, venue: VenueId) -> Pass:
-    _of_this_venue(form.peek_kid(text), signing.key_id(key))
-    content = form.read(text, key)
+def _ours(text: str, keys: Verifiers, venue: VenueId) -> Pass:
+    kid = form.peek_kid(text)
+    if kid in keys.retired:
+        raise Refused("pass-retired", "This pass was signed with a key that is retired; the desk gives a new one.")
+    _of_this_venue(kid, signing.key_id(keys.key))
+    content = form.read(text, keys.key)
     _of_this_venue(content.venue, venue)
     return content
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -13,6 +13,9 @@ from countenance.quantities import DAY, KeyId, PersonId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
 from countenance.vault.keys.store import RECORD, KeyRef, KeyStore
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
 
 KEPT_DAYS = 400
 """How long a person's record is kept after it was last needed; then the sweep erases it. Fewer is stricter."""
@@ -67,6 +70,15 @@ def find(unit: Unit, keys: KeyStore, reference: str) -> Any | None:
         if plain is not None and parse_profile(plain).reference == reference:
             return row
     return None
+
+
+def by_reference(venue: Venue, reference: str) -> PersonId:
+    """Return who has a booking number, for a desk. Raises Refused(person-unknown)."""
+    with venue.store.read() as unit:
+        found = find(unit, venue.keys, reference)
+    if found is None:
+        raise Refused("person-unknown", "Nobody with this booking number is on record.")
+    return PersonId(found.person_id)
 
 
 def record_ref(person_row: Any) -> KeyRef:

@@ -24,6 +24,12 @@ class Entitlement(Protocol):
     def require_good(self, reference: str, on: date) -> Ticket:
         """Return the ticket. Raises Refused(ticket-unknown, ticket-expired), StoreFault(entitlement-missing)."""
 
+    def party(self, reference: str, on: date) -> int:
+        """Return how many people one scan may admit: the good tickets of this one's household, itself included.
+
+        A counted group is a household with a ticket for each. Raises as `require_good`.
+        """
+
     def require_whole(self) -> None:
         """Raise BadInput where a part of the list is nobody's ticket; for whoever looks after it."""
 

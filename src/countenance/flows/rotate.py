@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
+from countenance.flows import intents
 from countenance.quantities import DAY, Instant
 from countenance.storage import schema
+from countenance.storage.unit import Unit
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 def rotate(venue: Venue, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
     """Begin a new epoch and return its number. Safe to interrupt anywhere; the next opening finishes it.
 
-    (1), (2), (3) and (4) are the key store's own (vault/keys/store.py); (5) the date that was promised to people who
-    withdrew is met, and the log says which epoch began.
+    (1), (2), (3) and (4) are the key store's own (vault/keys/rotation.py); (5) the date that was promised to people
+    who withdrew is met, and the log says which epoch began. Raises StoreFault: offsite-missing (not finished then),
+    store-restored (keys would be left behind that the right store still needs), ...
     """
-    number = venue.keys.rotate(progress)                                    # (1) to (4)
+    venue.require_stores()
+    number = venue.keys.rotate(lambda: _living(venue), progress)            # (1) to (4)
     tell(venue)                                                             # (5)
     return number
 
@@ -43,3 +47,15 @@ def is_due(venue: Venue) -> bool:
     with venue.store.read() as unit:
         promised = unit.mark("rotate_by")
         return promised is not None or unit.now >= made_at + venue.settings.epoch_days * DAY
+
+
+def _living(venue: Venue) -> frozenset[str]:
+    """Return the ids of the keys that the data store needs, or that a story under way has named."""
+    with venue.store.read() as unit:
+        return frozenset(needed(unit)) | {key for intent in intents.all_pending(unit) for key in intent.keys}
+
+
+def needed(unit: Unit) -> set[str]:
+    """Return the ids of the keys of every person, face and pass in the data store."""
+    columns = (schema.person.c.record_key, schema.template.c.face_key, schema.issued_pass.c.pass_key)
+    return {key for column in columns for key in unit.run(select(column).where(column.is_not(None))).scalars()}

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import intents, rotate, withdraw
+from countenance.flows import intents, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -43,6 +43,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
           progress: Callable[[int, int], None] = lambda _done, _all: None) -> Swept:
     """Run the sweep. Safe to interrupt: what was begun is finished at the next opening. Raises StoreFault."""
     venue.store.require_forward()  # nobody's record ends by a wrong clock
+    venue.require_stores()         # or by a store that is not the newest
     if not dry_run:
         roll_forward(venue)                                                 # (1)
         _undo_abandoned(venue)
@@ -59,6 +60,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
         withdraw.erase(venue, person)
         progress(len(expired) + done + 1, total)
     rows = _old_rows(venue, count_only=False)                               # (3)
+    revocations.post(venue)
     if rotation or rotate.is_due(venue):                                    # (4)
         rotate.rotate(venue)
         rotation = True
@@ -97,7 +99,7 @@ def _due(venue: Venue) -> tuple[list[tuple[PersonId, PurposeId]], list[PersonId]
 
 def _old_rows(venue: Venue, *, count_only: bool) -> int:
     # Templates go with their consent above; what is past its date here opens nothing any more.
-    tables = (schema.issued_pass, schema.consent, schema.hourly_count)
+    tables = (schema.issued_pass, schema.consent, schema.revocation, schema.hourly_count)
     total = 0
     with venue.store.write() if not count_only else venue.store.read() as unit:
         for table in tables:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from countenance import settings
 from countenance.clock import Clock
 from countenance.consent.gate import ConsentGate
-from countenance.errors import Refused
-from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, EPOCH, KEYS, SIGNING
+from countenance.errors import Refused, StoreFault
+from countenance.flows import intents
+from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, KEYS, SIGNING
 from countenance.flows.ports import Entitlement
 from countenance.matching.matcher import Matcher
 from countenance.matching.score import Threshold
@@ -23,8 +24,8 @@ from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store
 from countenance.vault.keys import roots, signing
-from countenance.vault.keys.epochs import EpochFile
 from countenance.vault.keys.store import KeyStore
+from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.templates import TemplateVault
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ class Venue:
         self.keys, self.store = self._stores(folder, clock)
         self.book = PermitBook(clock)
         self.gate = ConsentGate(
-            self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours)
+            self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours,
+            self.require_stores)
         self.vault = TemplateVault(self.keys, self.book, self.venue_id)
         self.matcher = Matcher(self.book, self.venue_id)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
+        self._restored: StoreFault | None = None
 
     def _stores(self, folder: Path, clock: Clock) -> tuple[KeyStore, Store]:
         with ExitStack() as opened:  # a venue that does not open leaves no file of its databases behind
@@ -63,9 +66,36 @@ class Venue:
             engine = engines.open_engine(folder / DATA)
             opened.callback(engine.dispose)
             migrate.require_current(engine, schema.HEAD, "data")
-            keys = KeyStore(keys_engine, EpochFile(folder / EPOCH, root), clock)
+            keys = KeyStore(keys_engine, ThirdPlace.of(folder, root, self.settings.offsite), clock)
             opened.pop_all()
         return keys, Store(engine, clock, keys)
+
+    def look_for_older_stores(self) -> None:
+        """Compare both stores with the third place; from then on `require_stores` says what was found."""
+        self._restored = None
+        try:
+            self._none_older()
+        except StoreFault as fault:
+            self._restored = fault
+
+    @property
+    def in_order(self) -> bool:
+        """Say whether recovery may go on; what guards a face asks `require_stores`."""
+        return self._restored is None
+
+    def require_stores(self) -> None:
+        """Raise StoreFault (store-restored, gone-missing, ...) where a store was put back by hand: no face then."""
+        if self._restored is not None:
+            raise StoreFault(self._restored.code, self._restored.sentence)
+
+    def _none_older(self) -> None:
+        gone = self.keys.place.gone.read()
+        with self.store.read() as unit:
+            count = unit.mark("forward") or 0
+            begun = {key for intent in intents.all_pending(unit) for key in intent.keys}  # being destroyed just now
+        if gone.restoring or count < gone.count:
+            raise StoreFault("store-restored", "An older data store was put back; faces wait for `restore`.")
+        self.keys.require_none_back([key for key in gone.keys if key not in begun])
 
     @property
     def pack(self) -> FacePack:

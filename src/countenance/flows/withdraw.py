@@ -16,7 +16,7 @@ from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import intents, people, receipts
+from countenance.flows import intents, people, receipts, revocations
 from countenance.flows.intents import Intent
 from countenance.quantities import DAY, HOUR, Instant, KeyId, PersonId, PurposeId
 from countenance.storage import schema
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 STOPPED, DESTROYED = 1, 2
-_STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire"}
+_STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire", State.REPLACED: "replace"}
 _ENDED = {story: state for state, story in _STORY.items()}
 
 
@@ -35,6 +35,7 @@ _ENDED = {story: state for state, story in _STORY.items()}
 class Withdrawn:
     """What the person is told. `final`: nothing compares this face any more, anywhere in this venue.
 
+    `final_by` instead: a gate that goes by a copy of the revocation list may not know it until then.
     `copies_open_until` is the latest moment at which an older copy of the key store still opens; the next
     rotation ends it, and no later than 24 hours from now.
     """
@@ -42,6 +43,7 @@ class Withdrawn:
     person: PersonId
     purpose: PurposeId
     final: str
+    final_by: Instant | None
     copies_open_until: Instant
     receipt: str
 
@@ -49,7 +51,8 @@ class Withdrawn:
 def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.WITHDRAWN) -> Withdrawn:
     """Withdraw one consent, for good. Raises Refused(purpose-unknown, consent-missing), StoreFault.
 
-    `how` is EXPIRED when the sweep ends a consent whose time is over; the steps are the same. One that failed half
+    `how` is EXPIRED when the sweep ends a consent whose time is over, REPLACED when the pass that the face was in is
+    lost (`replace`); the steps are the same. One that failed half
     way (the store was busy, say) is finished by asking again.
     """
     with venue.store.write() as unit:                                       # (1) (2)
@@ -68,12 +71,12 @@ def finish(venue: Venue, intent: Intent) -> Withdrawn:
     with venue.store.write() as unit:                                       # (4)
         entry = _forget(unit, intent)
         due = unit.mark("rotate_by") or unit.now
-        now = unit.now
+        now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
     receipt = receipts.write(venue, "erasure", intent.person, now, entry, {    # (5)
-        "purpose": intent.purpose, "ended": _ENDED[intent.story].value, "final": True,
-        "copies_open_until": utc_text(due)})
-    return Withdrawn(intent.person, intent.purpose, "final", due, receipt)
+        "purpose": intent.purpose, "ended": _ENDED[intent.story].value, "final": final_by is None,
+        "final_by": utc_text(final_by or now), "copies_open_until": utc_text(due)})
+    return Withdrawn(intent.person, intent.purpose, "final" if final_by is None else "final_by", final_by, due, receipt)
 
 
 def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: State) -> Intent:
@@ -85,9 +88,11 @@ def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: S
     template = schema.template
     unit.run(update(template).where(template.c.person_id == person, template.c.purpose_id == purpose)
              .values(state="stopped"))
+    revocations.revoke(unit, person, purpose)
     issued = schema.issued_pass
     unit.run(update(issued).where(issued.c.person_id == person, issued.c.purpose_id == purpose)
              .values(state="plain"))
+    unit.move_forward()
     _promise_rotation(venue, unit)
     return intents.begin(unit, _STORY[how], person, purpose, keys)
 
@@ -160,10 +165,12 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
         entry = unit.tell_for("person-erased", {"venue": venue.venue_id})
+        unit.move_forward()
         unit.set_mark("vacuum", unit.now)  # the sweep rewrites the file: pages keep shreds of rows that were moved
         intents.end(unit, intent)
-        now = unit.now
+        now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
     receipt = receipts.write(venue, "erasure", person, now, entry, {
-        "purpose": "", "ended": "erased", "final": True, "copies_open_until": utc_text(due)})
+        "purpose": "", "ended": "erased", "final": final_by is None, "final_by": utc_text(final_by or now),
+        "copies_open_until": utc_text(due)})
     return Erased(withdrawn, receipt)

@@ -20,6 +20,7 @@ LARGEST = 1 << 20
 DEEPEST = 16
 """Levels of lists, maps and tags. Nothing this program writes goes below four."""
 
+_ARRAYS = [bytes([0x80 + n]) for n in range(24)]
 _PLAIN = (str, bytes, int, type(None))
 
 
@@ -28,10 +29,25 @@ def encode(value: Any) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
-def decode(data: bytes, what: str) -> Any:
-    """Read bytes that `encode` wrote. Raises BadInput(`what`-malformed) for anything else."""
+_HEADS = [bytes([0x60 + n]) if n < 24 else bytes([0x78, n]) for n in range(256)]  # of a text (RFC 8949 3)
+
+
+def encode_texts(*texts: str) -> bytes:
+    """Return what `encode(list(texts))` returns, five times as fast: for what is done once for each key.
+
+    At most 23 texts of at most 255 bytes each; raises IndexError for more.
+    """
+    parts = [_ARRAYS[len(texts)]]
+    for text in texts:
+        data = text.encode()
+        parts += (_HEADS[len(data)], data)
+    return b"".join(parts)
+
+
+def decode(data: bytes, what: str, largest: int = LARGEST) -> Any:
+    """Read at most `largest` bytes that `encode` wrote. Raises BadInput(`what`-malformed) for anything else."""
     malformed = BadInput(f"{what}-malformed", f"These bytes are not a {what}.")
-    if len(data) > LARGEST:
+    if len(data) > largest:
         raise malformed
     try:
         stream = BytesIO(data)

@@ -2,7 +2,7 @@
 
 Stricter than the libraries at hand, which read messages with trailing bytes, with `alg` outside the
 protected header, with another `alg` than the key's, and with headers in several spellings. Here the
-protected header is exactly {1: alg}, the unprotected one exactly {4: kid} or {4: kid, 5: nonce}.
+protected header is exactly {1: alg}, the unprotected one exactly {4: kid} or {5: nonce}.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def sign1(payload: bytes, key: Ed25519PrivateKey, kid: bytes, aad: bytes = b"") 
 def peek_kid(message: bytes, what: str) -> bytes:
     """Return the key id of a COSE_Sign1 that is not verified yet. Raises BadInput(`what`-malformed)."""
     _protected, unprotected, *_rest = _parts(message, _SIGN1, 4, what)
-    return _kid(unprotected, {4}, what)
+    return _kid(unprotected, what)
 
 
-def verify1(message: bytes, key: Ed25519PublicKey, what: str, aad: bytes = b"") -> bytes:
+def verify1(message: bytes, key: Ed25519PublicKey, what: str, aad: bytes = b"",
+            largest: int = canonical.LARGEST) -> bytes:
     """Return the payload of a COSE_Sign1, verified. Raises BadInput: `what`-malformed, `what`-altered."""
-    protected, unprotected, payload, signature = _parts(message, _SIGN1, 4, what)
-    _kid(unprotected, {4}, what)
+    protected, unprotected, payload, signature = _parts(message, _SIGN1, 4, what, largest)
+    _kid(unprotected, what)
     if protected != _EDDSA or not isinstance(payload, bytes) or not isinstance(signature, bytes):
         raise _malformed(what)
     try:
@@ -50,29 +51,28 @@ def verify1(message: bytes, key: Ed25519PublicKey, what: str, aad: bytes = b"") 
     return payload
 
 
-def encrypt0(plain: bytes, key: bytes | bytearray, kid: bytes, aad: bytes) -> bytes:
-    """Return a tagged COSE_Encrypt0; `key` is 32 bytes, `aad` binds it to its place."""
+def encrypt0(plain: bytes, key: bytes | bytearray, aad: bytes) -> bytes:
+    """Return a tagged COSE_Encrypt0; `key` is 32 bytes, `aad` binds it to its place, which also says the key."""
     nonce = os.urandom(_NONCE_BYTES)
     bound = canonical.encode(["Encrypt0", _A256GCM, aad])
     sealed = AESGCM(bytes(key)).encrypt(nonce, plain, bound)
-    return canonical.encode(CBORTag(_ENCRYPT0, [_A256GCM, {4: kid, 5: nonce}, sealed]))
+    return canonical.encode(CBORTag(_ENCRYPT0, [_A256GCM, {5: nonce}, sealed]))
 
 
 def decrypt0(message: bytes, key: bytes | bytearray, what: str, aad: bytes) -> bytes:
     """Return what a COSE_Encrypt0 holds. Raises BadInput: `what`-malformed, `what`-altered."""
     protected, unprotected, sealed = _parts(message, _ENCRYPT0, 3, what)
-    _kid(unprotected, {4, 5}, what)
-    nonce = unprotected[5]
-    if protected != _A256GCM or not isinstance(sealed, bytes) or not _is_nonce(nonce):
+    if protected != _A256GCM or not isinstance(sealed, bytes):
         raise _malformed(what)
+    nonce = _nonce(unprotected, what)
     try:
         return AESGCM(bytes(key)).decrypt(nonce, sealed, canonical.encode(["Encrypt0", protected, aad]))
     except InvalidTag:
         raise BadInput(f"{what}-altered", f"The sealed part of this {what} does not open.") from None
 
 
-def _parts(message: bytes, tag: int, count: int, what: str) -> list[Any]:
-    value = canonical.decode(message, what)
+def _parts(message: bytes, tag: int, count: int, what: str, largest: int = canonical.LARGEST) -> list[Any]:
+    value = canonical.decode(message, what, largest)
     if not isinstance(value, CBORTag) or value.tag != tag:
         raise _malformed(what)
     if not isinstance(value.value, list | tuple) or len(value.value) != count:
@@ -80,14 +80,19 @@ def _parts(message: bytes, tag: int, count: int, what: str) -> list[Any]:
     return list(value.value)
 
 
-def _kid(header: Any, keys: set[int], what: str) -> bytes:
-    if not isinstance(header, Mapping) or set(header) != keys or not isinstance(header[4], bytes):
+def _kid(header: Any, what: str) -> bytes:
+    if not isinstance(header, Mapping) or set(header) != {4} or not isinstance(header[4], bytes):
         raise _malformed(what)
     return header[4]
 
 
-def _is_nonce(value: Any) -> bool:
-    return isinstance(value, bytes) and len(value) == _NONCE_BYTES
+def _nonce(header: Any, what: str) -> bytes:
+    if not isinstance(header, Mapping) or set(header) != {5}:
+        raise _malformed(what)
+    nonce = header[5]
+    if not isinstance(nonce, bytes) or len(nonce) != _NONCE_BYTES:
+        raise _malformed(what)
+    return nonce
 
 
 def _malformed(what: str) -> BadInput:

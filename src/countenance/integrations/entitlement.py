@@ -25,7 +25,7 @@ class CsvEntitlement:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._version = ""
-        self._list = _List({}, {}, [])
+        self._list = _List({}, {}, [], {})
         self._lock = threading.Lock()
 
     def require_good(self, reference: str, on: date) -> Ticket:
@@ -40,6 +40,15 @@ class CsvEntitlement:
         if on > ticket.valid_until:
             raise Refused("ticket-expired", "This ticket has expired.")
         return ticket
+
+    def party(self, reference: str, on: date) -> int:
+        """See `ports.Entitlement`."""
+        household = self.require_good(reference, on).household
+        with self._lock:
+            members = self._list.households.get(household, []) if household else []
+            tickets = [self._list.tickets[name] for name in members if name in self._list.tickets]
+        good = [ticket for ticket in tickets if on <= ticket.valid_until]
+        return max(1, len(good))
 
     def version(self) -> str:
         """See `ports.Entitlement`."""
@@ -71,10 +80,11 @@ class _List:
     tickets: dict[str, Ticket]
     unclear: dict[str, str]  # reference to what is wrong with it
     faulty: list[int]        # numbers of lines
+    households: dict[str, list[str]]  # name to references
 
 
 def _read(path: Path) -> _List:
-    found = _List({}, {}, [])
+    found = _List({}, {}, [], {})
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte order mark
             rows = csv.reader(file, strict=True)
@@ -107,6 +117,7 @@ def _take(found: _List, row: list[str], line: int) -> None:
     else:
         if reference not in found.tickets and reference not in found.unclear and reference:
             found.tickets[reference] = ticket
+            found.households.setdefault(household, []).append(reference)
             return
         found.unclear[reference] = "stands there twice"
     found.tickets.pop(reference, None)

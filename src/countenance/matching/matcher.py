@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from countenance.errors import Refused
-from countenance.features import Probe, Reference, Vector
+from countenance.features import Codes, Probe, Reference
 from countenance.matching import score
 from countenance.matching.score import Threshold
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope, gallery_scope
@@ -36,7 +36,7 @@ class Index(Protocol):
     def pack(self) -> str:
         """Return the identity of the model pack of its templates."""
 
-    def nearest(self, vector: Vector) -> Nearest | None:
+    def nearest(self, codes: Codes) -> Nearest | None:
         """Return the closest row by Euclidean distance, or None from an empty index."""
 
 
@@ -71,7 +71,7 @@ class Matcher:
         self._book.spend(permit, Door.COMPARE, _verifying(permit, self._venue))
         _made_under(permit, probe, reference)
         _one_pack(probe.pack, reference.pack, threshold.pack)
-        within = score.distance(probe.vector, reference.vector) <= threshold.distance
+        within = score.distance(probe.codes, reference.codes, probe.step) <= threshold.distance
         return Match() if within else NonMatch()
 
     def search(self, permit: Permit, probe: Probe, index: Index, threshold: Threshold) -> Matched:
@@ -83,8 +83,8 @@ class Matcher:
         self._book.spend(permit, Door.COMPARE, expected)
         _made_under(permit, probe)
         _one_pack(probe.pack, index.pack, threshold.pack)
-        found = index.nearest(probe.vector)
-        if found is None or not found.distance <= threshold.distance:
+        found = index.nearest(probe.codes)
+        if found is None or found.distance > threshold.distance:
             return NonMatch()
         return Match(found.row)
 

@@ -7,8 +7,8 @@ which a deleted row otherwise lives on. Facts and trials: sqlite.org/pragma.html
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from countenance import durable
 from countenance.errors import StoreFault
 from countenance.storage.faults import told_plainly
 
@@ -87,6 +88,32 @@ def empty_wal(engine: Engine) -> None:
         if not busy:
             return
     raise StoreFault("store-busy", "A reader holds an old copy; the erasure is not complete yet.")
+
+
+def copy_to(engine: Engine, path: Path, progress: Callable[[int, int], None]) -> None:
+    """Write a copy of the database as it stands at one moment; `path` must be new. Durable on return.
+
+    SQLite's own online backup: others may go on writing. `progress(done, all)` counts pages. Raises
+    FileExistsError, StoreFault; then no file is left.
+    """
+    durable.create(path, b"", durable.SECRET)
+    try:
+        with told_plainly(), closing(engine.raw_connection()) as raw, closing(sqlite3.connect(path)) as copy:
+            source = raw.driver_connection
+            assert isinstance(source, sqlite3.Connection)  # noqa: S101  # this module opens nothing else
+            source.backup(copy, pages=4_096, progress=lambda _status, left, total: progress(total - left, total))
+            copy.execute("PRAGMA journal_mode=DELETE")
+        durable.sync(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def require_whole(engine: Engine) -> None:
+    """Raise StoreFault(store-corrupt) unless SQLite finds its file whole."""
+    with told_plainly(), engine.connect() as connection:
+        if connection.exec_driver_sql("PRAGMA quick_check").scalar_one() != "ok":
+            raise StoreFault("store-corrupt", "A database of the data folder is damaged.")
 
 
 def rewrite(engine: Engine) -> None:

@@ -19,4 +19,5 @@ wrapped_key = Table(
     Column("epoch", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),     # nonce ‖ AES-256-GCM
     Column("made_at", Integer, nullable=False),
+    sqlite_with_rowid=False,  # in the order of the ids, as rotation goes through them
 )

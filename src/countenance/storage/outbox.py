@@ -32,6 +32,9 @@ class Sealer(Protocol):
     def open_record(self, key: KeyId, person: PersonId, label: str, sealed: bytes) -> bytes:
         """Open it again. Raises StoreFault(key-destroyed, sealed-altered)."""
 
+    def note(self, count: int) -> None:
+        """Keep, outside both stores, how often something has ended (Unit.move_forward)."""
+
 
 @dataclass(frozen=True)
 class Entry:

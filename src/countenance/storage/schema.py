@@ -40,7 +40,7 @@ purpose = Table(
     "purpose", metadata, _id("purpose_id"),
     Column("zone_id", ForeignKey("zone.zone_id"), nullable=False),
     Column("comparison", String(8), nullable=False),   # verify | search
-    Column("custody", String(16), nullable=False),     # holder_keyed | venue_keyed
+    Column("custody", String(16), nullable=False),     # carried | holder_keyed | venue_keyed
     Column("valid_days", Integer, nullable=False),
     Column("gallery_cap", Integer, nullable=False),    # 0 where nothing is searched
     CheckConstraint("comparison IN ('verify', 'search')"),
@@ -91,12 +91,13 @@ template = Table(
     Column("custody", String(16), nullable=False),
     Column("pack", String(80), nullable=False),
     Column("face_key", String(32), nullable=True),     # NULL: the key is in the person's pass only
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),     # empty: so is the template
     Column("state", String(8), nullable=False),        # pending | live | stopped
     Column("delete_at", Integer, nullable=False),
     Index("template_of", "purpose_id", "state"),
     Index("template_person", "person_id", "purpose_id"),
     Index("template_consent", "consent_id"),
+    CheckConstraint("(custody = 'carried') = (length(sealed) = 0)"),
 )
 
 issued_pass = Table(
@@ -104,9 +105,8 @@ issued_pass = Table(
     Column("person_id", ForeignKey("person.person_id"), nullable=False),
     Column("purpose_id", String(64), nullable=True),
     Column("face_id_hash", LargeBinary, nullable=True),
-    Column("pass_key", String(32), nullable=True),     # opens the secret inside the pass
-    Column("sha256", LargeBinary, nullable=False),     # of the issued bytes
-    Column("state", String(8), nullable=False),        # pending | live | void
+    Column("pass_key", String(32), nullable=True),     # opens the secret inside the pass; bound to its bytes
+    Column("state", String(8), nullable=False),        # pending | live | plain | void
     Column("delete_at", Integer, nullable=False),
     Index("pass_person", "person_id"),
 )
@@ -123,7 +123,7 @@ event = Table(
 
 intent = Table(
     "intent", metadata, _id("intent_id"),
-    Column("story", String(16), nullable=False),       # enrol | withdraw
+    Column("story", String(16), nullable=False),       # flows/intents.py
     Column("step", Integer, nullable=False),
     Column("person_id", String(64), nullable=False),
     Column("purpose_id", String(64), nullable=False),
@@ -146,8 +146,24 @@ hourly_count = Table(
     Column("delete_at", Integer, nullable=False),
 )
 
+revocation = Table(
+    "revocation", metadata,
+    Column("kind", String(4), primary_key=True),       # face | void
+    Column("hash", LargeBinary, primary_key=True),     # 16 bytes, of a face_id or of a booking number
+    Column("before", Integer, nullable=False),         # void: passes issued up to this moment; face: 0
+    Column("delete_at", Integer, nullable=False),      # no pass that it is about is good any more
+)
+
+lease = Table(
+    "lease", metadata,
+    Column("gate", String(64), primary_key=True),      # who decides by a copy of the revocation list
+    Column("number", Integer, nullable=False),         # of the newest list that it said it has
+    Column("until", Integer, nullable=False),          # the newest list that was handed to it is good until then
+)
+
 mark = Table(
     "mark", metadata,
-    Column("name", String(16), primary_key=True),      # time, swept, rotate_by: moments; epoch, erased: epochs
+    # time, swept, rotate_by, asked_from, vacuum: moments; epoch, erased: epochs; forward, list: counts
+    Column("name", String(16), primary_key=True),
     Column("at", Integer, nullable=False),
 )

@@ -39,6 +39,7 @@ class Unit:
         self._shown = shown  # by the clock; before `now` where it was set back
         self.memo: dict[str, Any] = {}  # what was read and cannot change in this unit but by its own hand
         self.outbox = outbox
+        self.ended: Instant | None = None  # the new count, where something ended in this unit
 
     def run(self, statement: Any, values: Any = None) -> Any:
         """Execute one SQLAlchemy Core statement."""
@@ -74,6 +75,14 @@ class Unit:
         at = self.run(_MARK, {"wanted": name}).scalar_one_or_none()
         return None if at is None else Instant(at)
 
+    def move_forward(self) -> None:
+        """Count something that may not come back: a consent that ended, a notice that was replaced.
+
+        The count is also kept outside the stores (docs/formats/gone.md), so that older ones are noticed.
+        """
+        self.ended = Instant((self.mark("forward") or 0) + 1)
+        self.set_mark("forward", self.ended)
+
     def move_gallery(self, purpose: PurposeId) -> None:
         """Say that the set of people who may be searched has changed; copies in memory are then stale."""
         generation = schema.gallery.c.generation
@@ -97,6 +106,8 @@ class Store:
             unit.set_mark("time", unit.now)
             yield unit
             unit.outbox.flush()
+        if unit.ended is not None:
+            self._sealer.note(unit.ended)
 
     @contextmanager
     def read(self) -> Iterator[Unit]:

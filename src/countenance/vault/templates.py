@@ -1,7 +1,9 @@
 """Templates: sealed under one person's key for one purpose, and opened with a permit only.
 
-A template is the reference's vector as little-endian float32. Its additional data name the owner, the
-purpose, the template, the model pack and the schema, so that a row put in another's place does not open.
+A template is the reference's int8 codes (features.py). Where it is kept is its custody: in the store under a
+key of the venue's (`venue_keyed`), in the store under a key that is in the pass only (`holder_keyed`), or in the
+pass only (`carried`). The additional data name the owner, the purpose, the template, the model pack and the
+schema, so that a row put in another's place does not open.
 """
 
 from __future__ import annotations
@@ -11,15 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from countenance.errors import Refused, StoreFault
-from countenance.features import Probe, Reference, Vector
+from countenance.errors import Refused
+from countenance.features import Codes, Probe, Reference
+from countenance.formats.passes import Custody, pack_hash
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope, load_scope, person_scope
 from countenance.quantities import KeyId, PersonId, PurposeId, TemplateId, VenueId
-from countenance.vault.keys.holder import HolderKey
-from countenance.vault.keys.store import FACE, KeyRef, KeyStore
+from countenance.vault.keys import in_pass
+from countenance.vault.keys.in_pass import Shown
+from countenance.vault.keys.store import FACE, PASS, KeyRef, KeyStore
 
-SCHEMA = 1
-_STORED = np.dtype("<f4")
+SCHEMA = 2
+"""1 was float32."""
+
+_KEY_OF = {Custody.VENUE_KEYED: FACE, Custody.CARRIED: PASS, Custody.HOLDER_KEYED: PASS}
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Stored:
-    """A template as the store has it. `face_key` is None where only the holder has the key."""
+    """A template as the store has it. `face_key` is None unless the venue has the key, `sealed` empty if `carried`."""
 
     place: Place
+    custody: Custody
     face_key: KeyId | None
     sealed: bytes
+
+
+@dataclass(frozen=True, repr=False)
+class Kept:
+    """A template under custody: `sealed` goes into the store, `secret` into the pass; either may be empty."""
+
+    sealed: bytes
+    secret: bytes
 
 
 class TemplateVault:
@@ -56,34 +71,58 @@ class TemplateVault:
         self._book = book
         self._venue = venue
 
-    def seal(self, permit: Permit, probe: Probe, place: Place, key: KeyRef | HolderKey) -> bytes:
-        """Return the enrolled probe as ciphertext. Spends SEAL. Raises Refused."""
+    def seal(self, permit: Permit, probe: Probe, place: Place, custody: Custody, key: KeyRef,
+             binding: bytes = b"") -> Kept:
+        """Put the enrolled probe under custody. Spends SEAL. Raises Refused.
+
+        `key` is a face key if `venue_keyed`, otherwise the key of the pass being made, whose `binding` it then needs.
+        """
         self._book.spend(permit, Door.SEAL, self._about(Kind.ENROL, place))
         _of_this_permit(permit, probe)
+        _of_this_person(key, place)
         if probe.pack != place.pack:
             raise Refused("pack-other", "This face was measured by another model than its record names.")
-        plain = probe.vector.astype(_STORED).tobytes()
-        if isinstance(key, HolderKey):
-            return key.seal(place.label(), place.person, place.purpose, plain)
-        _of_this_person(key, place)
-        return self._faces.seal(key, place.label(), plain)
+        if _KEY_OF.get(custody) != key.kind:
+            raise Refused("custody-unknown", "This key is not for this way of keeping a face.")
+        template = probe.codes.tobytes()
+        if custody is Custody.VENUE_KEYED:
+            return Kept(self._faces.seal(key, place.label(), template), b"")
+        if custody is Custody.CARRIED:
+            return Kept(b"", in_pass.carry(self._faces, key, binding, template))
+        return Kept(*in_pass.seal_for_holder(self._faces, key, binding, _holder_aad(place), template))
 
-    def open(self, permit: Permit, stored: Stored, holder: HolderKey | None = None) -> Reference:
-        """Return one person's reference. Spends OPEN. Raises Refused, StoreFault (key-destroyed, ...)."""
+    def open(self, permit: Permit, stored: Stored, shown: Shown | None = None) -> Reference:
+        """Return one person's reference. Spends OPEN. `shown` is the pass in front, where the face is opened by one.
+
+        Raises Refused (holder-key-missing, pass-unknown, pack-other, ...), StoreFault (key-destroyed, ...), BadInput.
+        """
         place = stored.place
         self._book.spend(permit, Door.OPEN, self._about(Kind.VERIFY, place))
-        if stored.face_key is not None:
+        if stored.custody is Custody.VENUE_KEYED:
             plain = self._faces.open(_face_ref(stored), place.label(), stored.sealed)
-        elif holder is not None:
-            plain = holder.open(place.label(), place.person, place.purpose, stored.sealed)
+            return Reference(_codes(plain), place.pack, permit)
+        if shown is None:
+            raise Refused("holder-key-missing", "Only the person's pass opens this face.")
+        _of_this_person(shown.key, place)
+        if shown.pack != pack_hash(place.pack):
+            raise Refused("pack-other", "This pass was made for another model.")
+        if stored.custody is Custody.CARRIED:
+            plain = in_pass.carried(self._faces, shown)
         else:
-            raise Refused("holder-key-missing", "Only the person's pass holds the key to this face.")
-        return Reference(_vector(plain), place.pack, permit)
+            plain = in_pass.open_for_holder(self._faces, shown, _holder_aad(place), stored.sealed)
+        return Reference(_codes(plain), place.pack, permit)
+
+    def require_issued(self, shown: Shown) -> None:
+        """Raise Refused(pass-unknown) unless exactly these bytes were issued here. Opens nothing.
+
+        Raises StoreFault(key-destroyed, key-altered) too.
+        """
+        self._faces.with_pass(shown.key, shown.digest, lambda _key: b"")
 
     def open_gallery(
         self, permit: Permit, purpose: PurposeId, generation: int, members: Iterable[str], stored: Sequence[Stored]
-    ) -> Iterator[Vector | None]:
-        """Give the vectors of a gallery, in order, for re-sealing in memory; None where the key no longer exists.
+    ) -> Iterator[Codes | None]:
+        """Give the codes of a gallery, in order, for re-sealing in memory; None where the key no longer exists.
 
         `members` is what the gate listed; whatever of it is asked for must be of that purpose. Spends OPEN, for all.
         """
@@ -93,7 +132,7 @@ class TemplateVault:
             _of_this_gallery(one.place, purpose, members)
         items = [(_face_ref(one), one.place.label(), one.sealed) for one in stored]
         for plain in self._faces.open_many(items):
-            yield None if plain is None else _vector(plain)
+            yield None if plain is None else _codes(plain)
 
     def _about(self, kind: Kind, place: Place) -> Scope:
         return person_scope(kind, self._venue, place.purpose, place.person)
@@ -120,9 +159,11 @@ def _of_this_permit(permit: Permit, probe: Probe) -> None:
         raise Refused("permit-scope", "This face was captured under another permit.")
 
 
-def _vector(plain: bytearray) -> Vector:
-    if len(plain) % _STORED.itemsize:
-        raise StoreFault("sealed-altered", "A stored template has the wrong length.")
-    vector = np.frombuffer(plain, dtype=_STORED).astype(np.float32)
+def _holder_aad(place: Place) -> bytes:
+    return in_pass.holder_aad(place.label(), place.person, place.purpose)
+
+
+def _codes(plain: bytearray) -> Codes:
+    codes = np.frombuffer(plain, dtype=np.int8).copy()
     plain[:] = bytes(len(plain))
-    return vector
+    return codes

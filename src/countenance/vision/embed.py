@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.errors import BadInput, Refused
-from countenance.features import Probe
+from countenance.features import Probe, quantise
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope
 from countenance.vision.align import CHIP_SIDE
 from countenance.vision.session import Session
@@ -21,20 +21,22 @@ class Embedder:
     Embeddings are compared by Euclidean distance: lower is closer.
     """
 
-    __slots__ = ("__pack", "__run")
+    __slots__ = ("__pack", "__run", "__step")
 
-    def __init__(self, session: Session, pack: str) -> None:
+    def __init__(self, session: Session, pack: str, step: float) -> None:
         self.__run = session.run
         self.__pack = pack
+        self.__step = step
 
     def embed(self, book: PermitBook, permit: Permit, scope: Scope, chip: NDArray[np.uint8]) -> Probe:
         """Spend `permit` at EMBED for `scope`, then return the probe of one face.
 
         `chip`: uint8 (150, 150, 3) RGB, aligned. Raises Refused (see PermitBook.spend) before anything
-        is looked at, BadInput(chip-unusable), ModelFault.
+        is looked at, BadInput(chip-unusable, score-not-finite), ModelFault.
         """
         book.spend(permit, Door.EMBED, scope)
-        return Probe(self.__run(_batch(chip[None], most=1))[0], self.__pack, permit)
+        measured = self.__run(_batch(chip[None], most=1))[0]
+        return Probe(quantise(measured, self.__step), self.__pack, permit, self.__step)
 
     def embed_dataset(
         self, book: PermitBook, permit: Permit, scope: Scope, chips: NDArray[np.uint8]

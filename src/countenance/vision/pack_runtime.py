@@ -56,7 +56,7 @@ class FacePack:
             pack,
             Detector(Session(finder, threads), network),
             Landmarker(_shape_model(pack)),
-            Embedder(Session(_embedder_graph(pack), threads), pack.identity),
+            Embedder(Session(_embedder_graph(pack), threads), pack.identity, pack.manifest.step),
         )
 
     @property
@@ -68,6 +68,11 @@ class FacePack:
     def dim(self) -> int:
         """Numbers per embedding."""
         return self._pack.manifest.dim
+
+    @property
+    def step(self) -> float:
+        """What one step of a template's int8 code is worth, in the embedding's own units."""
+        return self._pack.manifest.step
 
     def detect(self, frame: Frame, smallest_face_px: float = SMALLEST_FACE_PX) -> list[Detection]:
         """See `Detector.detect`."""

@@ -80,6 +80,7 @@ class Manifest:
     aligns: str
     embeds: str
     dim: int
+    step: float            # what one step of a template's int8 code is worth
     metric: str
     package: str           # where the files come from, as a Python distribution's import name
     folder: str
@@ -103,7 +104,8 @@ class Pack:
 
         The hash is over the weights, not over the manifest's wording.
         """
-        parts = [self.manifest.name, self.manifest.version, self.manifest.metric, str(self.manifest.dim)]
+        parts = [self.manifest.name, self.manifest.version, self.manifest.metric, str(self.manifest.dim),
+                 str(self.manifest.step)]
         parts += sorted(f"{file.role}:{file.sha256}" for file in self.manifest.files)
         short = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         return f"{self.manifest.name}@{self.manifest.version}+{short}"
@@ -171,8 +173,8 @@ def parse(text: str) -> Manifest:
     table["error_rates"] = _records(ErrorRate, table.get("error_rates"))
     table["golden"] = _record(Golden, table.get("golden"))
     manifest = _record(Manifest, table)
-    if manifest.format != _FORMAT or manifest.metric != "euclidean":
-        raise _invalid("format or metric")
+    if manifest.format != _FORMAT or manifest.metric != "euclidean" or manifest.step <= 0:
+        raise _invalid("format, metric or step")
     return manifest
 
 

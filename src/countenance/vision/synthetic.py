@@ -1,4 +1,4 @@
-"""Embeddings of nobody: drawn so that they lie among faces as people do, for padding a demo or a benchmark.
+"""Embeddings of nobody: drawn so that they lie among faces as people do, for padding a demo or measuring a property.
 
 A normal distribution over the embedding space (mean and full covariance fitted on one photograph each of
 many people), its size spread a little so that the closest strangers are about as close as real ones. No
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.errors import ModelFault
-from countenance.features import Probe
+from countenance.features import Probe, quantise
 from countenance.permits import Door, Permit, PermitBook, Scope
 
 
@@ -55,8 +55,9 @@ def load(pack_identity: str) -> Nobody:
 class SyntheticCamera:
     """Stands where a camera and a model would: gives probes of nobody, each against a permit."""
 
-    def __init__(self, nobody: Nobody, seed: int) -> None:
+    def __init__(self, nobody: Nobody, step: float, seed: int) -> None:
         self._nobody = nobody
+        self._step = step
         self._random = np.random.default_rng(seed)
         self._drawn: list[NDArray[np.float32]] = []
 
@@ -65,4 +66,32 @@ class SyntheticCamera:
         book.spend(permit, Door.EMBED, scope)
         if not self._drawn:
             self._drawn = list(self._nobody.draw(self._random, 1_000))
-        return Probe(self._drawn.pop().copy(), self._nobody.pack, permit)
+        return Probe(quantise(self._drawn.pop(), self._step), self._nobody.pack, permit, self._step)
+
+
+NOISE, NOISE_SPREAD = 0.53, 0.10
+"""The part of a capture that is not the person, and its spread (of the logarithm): two captures of one made-up person
+lie as far apart as two photographs of one person (LIMITS.md, raw distance, FNMR)."""
+
+
+class Crowd:
+    """Made-up people who come again: a camera that can be told which of them stands there. It takes no vectors."""
+
+    def __init__(self, nobody: Nobody, step: float, seed: int, people: int) -> None:
+        self._nobody = nobody
+        self._step = step
+        self._random = np.random.default_rng(seed)
+        self._people = self._random.standard_normal((people, len(nobody.mean)))
+        self._sizes = np.exp(self._random.standard_normal(people) * nobody.spread - nobody.spread**2)
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def embed(self, number: int, book: PermitBook, permit: Permit, scope: Scope) -> Probe:
+        """Spend `permit` at EMBED and return a new capture of person `number`. Raises Refused."""
+        book.spend(permit, Door.EMBED, scope)
+        noise = min(NOISE * float(np.exp(NOISE_SPREAD * self._random.standard_normal())), 1.0)
+        person = self._people[number]
+        drawn = np.sqrt(1 - noise**2) * person + noise * self._random.standard_normal(len(person))
+        vector = self._nobody.mean + self._sizes[number] * (self._nobody.factor @ drawn)
+        return Probe(quantise(vector.astype(np.float32), self._step), self._nobody.pack, permit, self._step)

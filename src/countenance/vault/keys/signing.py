@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from countenance import durable
 from countenance.errors import StoreFault
 
-USES = ("pass", "receipt")
+USES = ("pass", "receipt", "list")
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,7 +26,7 @@ def make(folder: Path, use: str) -> None:
     """Write a new key pair `USE.key` (0600) and `USE.pub`. Raises FileExistsError."""
     key = Ed25519PrivateKey.generate()
     durable.create(folder / f"{use}.key", key.private_bytes_raw(), durable.SECRET)
-    durable.create(folder / f"{use}.pub", key.public_key().public_bytes_raw().hex().encode() + b"\n")
+    durable.create(folder / f"{use}.pub", _public(key.public_key()))
 
 
 def signer(folder: Path, use: str) -> Signer:
@@ -39,6 +39,41 @@ def signer(folder: Path, use: str) -> Signer:
     if mode & 0o077:
         raise StoreFault("signer-open", f"The key that signs each {use} may be readable by its owner only (chmod 600).")
     return Signer(key, key_id(key.public_key()))
+
+
+@dataclass(frozen=True)
+class Verifiers:
+    """The public key in force, and the ids of those that are retired: what they signed is good no more."""
+
+    key: Ed25519PublicKey
+    retired: frozenset[bytes]
+
+
+def verifiers(folder: Path, use: str) -> Verifiers:
+    """Open the public key in force with the list of retired ones. Raises StoreFault(signer-missing)."""
+    retired = frozenset(bytes.fromhex(path.name.split(".")[1]) for path in folder.glob(f"{use}.*.retired"))
+    return Verifiers(verifier(folder, use), retired)
+
+
+def renew(folder: Path, use: str) -> bytes:
+    """Retire a signing key and make a new pair; return the new key's id. Done again, it finishes what was begun.
+
+    The old public key stays as `USE.KID.retired`, the old private key is overwritten. Raises StoreFault.
+    """
+    old = signer(folder, use).key.public_key()
+    if key_id(old) == key_id(verifier(folder, use)):
+        retired = folder / f"{use}.{key_id(old).hex()}.retired"
+        if not retired.exists():
+            durable.create(retired, _public(old))
+        fresh = Ed25519PrivateKey.generate()
+        durable.replace_secret(folder / f"{use}.key", fresh.private_bytes_raw())
+        old = fresh.public_key()
+    durable.write(folder / f"{use}.pub", _public(old))
+    return key_id(old)
+
+
+def _public(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes_raw().hex().encode() + b"\n"
 
 
 def verifier(folder: Path, use: str) -> Ed25519PublicKey:

@@ -9,16 +9,15 @@ that swapped rows do not open.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
 
 from countenance.clock import Clock
@@ -27,11 +26,17 @@ from countenance.formats import canonical
 from countenance.quantities import Instant, KeyId, PersonId
 from countenance.storage import engine as engines
 from countenance.storage.key_schema import wrapped_key
-from countenance.vault.keys.epochs import Epoch, EpochFile
-from countenance.vault.keys.roots import KEY_BYTES, NONCE_BYTES
+from countenance.vault.keys import gone, rotation, sealing
+from countenance.vault.keys.epochs import Epoch
+from countenance.vault.keys.roots import KEY_BYTES
+from countenance.vault.keys.sealing import Wrapping
+from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.residue import Needle
 
 FACE, RECORD, PASS = "face", "record", "pass"
+_OF_THE_VAULT = {FACE, PASS}
+"""A pass's key opens the face, or the face's key, inside the pass."""
+
 _BATCH = 2_000
 
 _ONE = select(wrapped_key).where(wrapped_key.c.key_id == bindparam("wanted"))
@@ -50,8 +55,8 @@ class KeyRef:
 
     def binding(self) -> bytes:
         """Return 32 bytes that stand for kind, owner and purpose in the key store."""
-        return hashlib.sha256(canonical.encode(["countenance/key-binding/1", self.kind, self.person,
-                                                self.purpose])).digest()
+        return hashlib.sha256(canonical.encode_texts(
+            "countenance/key-binding/1", self.kind, self.person, self.purpose)).digest()
 
 
 def new_ref(kind: str, person: PersonId, purpose: str) -> KeyRef:
@@ -61,21 +66,28 @@ def new_ref(kind: str, person: PersonId, purpose: str) -> KeyRef:
 
 @dataclass(frozen=True, repr=False)
 class FaceKeys:
-    """Sealing and opening under the keys of faces; as `KeyStore.seal`, `open` and `open_many`."""
+    """The use of the keys of faces and passes.
+
+    `seal`, `open` and `open_many` are as `KeyStore.seal` and so on. `with_new_pass(ref, use)` gives the key of a
+    pass that is being made; `with_pass(ref, digest, use)` that of one which was issued with exactly these bytes.
+    """
 
     seal: Callable[[KeyRef, str, bytes], bytes]
     open: Callable[[KeyRef, str, bytes], bytearray]
     open_many: Callable[[Sequence[tuple[KeyRef, str, bytes]]], Iterator[bytearray | None]]
+    with_new_pass: Callable[[KeyRef, Callable[[bytearray], bytes]], bytes]
+    with_pass: Callable[[KeyRef, bytes, Callable[[bytearray], bytes]], bytes]
 
 
 class KeyStore:
-    """`keys.db` together with the epoch's file. Several threads may use it."""
+    """`keys.db` together with the third place. Several threads may use it."""
 
-    def __init__(self, engine: Engine, epochs: EpochFile, clock: Clock) -> None:
+    def __init__(self, engine: Engine, place: ThirdPlace, clock: Clock) -> None:
         self.engine = engine
-        self._epochs = epochs
+        self.place = place
         self._clock = clock
         self._known: dict[int, Epoch] = {}
+        self._wrappings: dict[int, Wrapping] = {}
         self._closed = False
         self._faces_taken = False
         self._read_epochs()
@@ -122,18 +134,36 @@ class KeyStore:
         """Make random keys under these names; durable on return, all or none."""
         self._still_open()
         with engines.writing(self.engine) as connection:
-            epoch = self._read_epochs()  # inside the transaction: a rotation cannot end between
+            wrapping = self._wrapping(self._read_epochs().number)  # inside: a rotation cannot end between
             rows = []
             for ref in refs:
                 key = bytearray(os.urandom(KEY_BYTES))
                 rows.append({
                     "key_id": ref.key_id, "kind": ref.kind, "binding": ref.binding(),
-                    "epoch": epoch.number, "made_at": self._clock.now(),
-                    "wrapped": _wrap(epoch, ref.key_id, ref.binding(), key),
+                    "epoch": wrapping.number, "made_at": self._clock.now(),
+                    "wrapped": wrapping.wrap(ref.key_id, ref.binding(), key),
                 })
                 if self._of_thread.__dict__.get("keeping"):
                     self._at_hand[ref.key_id] = key
             connection.execute(insert(wrapped_key), rows)
+
+    def bind(self, ref: KeyRef, digest: bytes) -> None:
+        """Bind a pass's key to the SHA-256 of the pass that was issued: it opens no other bytes from then on.
+
+        Durable on return. Raises StoreFault(key-destroyed), Refused(pass-bound) where it was bound before.
+        """
+        with engines.writing(self.engine) as connection:
+            row = connection.execute(_ONE, {"wanted": ref.key_id}).one_or_none()
+            if row is None:
+                raise StoreFault("key-destroyed", "The key to this no longer exists.")
+            wrapping = self._wrapping(self._read_epochs().number)
+            plain = self._wrapping(row.epoch).unwrap(ref.key_id, self._bound(ref, row.binding), row.wrapped)
+            if len(plain) != KEY_BYTES or ref.kind != PASS:
+                raise Refused("pass-bound", "This pass was issued already.")
+            bound = wrapping.wrap(ref.key_id, row.binding, plain + digest)
+            plain[:] = bytes(KEY_BYTES)
+            connection.execute(update(wrapped_key).where(wrapped_key.c.key_id == ref.key_id).values(
+                wrapped=bound, epoch=wrapping.number))
 
     def take_faces(self) -> FaceKeys:
         """Return the only way to use the keys of faces, once; from then on this store refuses them elsewhere.
@@ -143,7 +173,7 @@ class KeyStore:
         if self._faces_taken:
             raise Refused("faces-taken", "The keys of faces belong to one vault, which is open already.")
         self._faces_taken = True
-        return FaceKeys(self._seal, self._open, self._open_many)
+        return FaceKeys(self._seal, self._open, self._open_many, self._with_new_pass, self._with_pass)
 
     def seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
         """Return nonce ‖ AES-256-GCM of `plain` under the named key, bound to owner, purpose and label."""
@@ -152,7 +182,7 @@ class KeyStore:
 
     def _seal(self, ref: KeyRef, label: str, plain: bytes | memoryview) -> bytes:
         with self._opened(ref) as key:
-            return seal_plain(key, _aad(ref, label), plain)
+            return sealing.seal(key, _aad(ref, label), plain)
 
     def open(self, ref: KeyRef, label: str, sealed: bytes) -> bytearray:
         """Open what `seal` made. Raises StoreFault: key-destroyed, key-altered, sealed-altered; Refused(key-face)."""
@@ -161,13 +191,24 @@ class KeyStore:
 
     def _open(self, ref: KeyRef, label: str, sealed: bytes) -> bytearray:
         with self._opened(ref) as key:
-            return open_sealed(key, _aad(ref, label), sealed)
+            return sealing.open_sealed(key, _aad(ref, label), sealed)
 
-    def with_key(self, ref: KeyRef, use: Callable[[bytearray], T]) -> T:
-        """Return `use(key)`; the key is wiped when it returns. For formats that do their own sealing."""
-        self._no_face(ref)
+    def _with_new_pass(self, ref: KeyRef, use: Callable[[bytearray], bytes]) -> bytes:
         with self._opened(ref) as key:
+            if len(key) != KEY_BYTES:
+                raise Refused("pass-bound", "This pass was issued already.")
             return use(key)
+
+    def _with_pass(self, ref: KeyRef, digest: bytes, use: Callable[[bytearray], bytes]) -> bytes:
+        with self._opened(ref) as bound:
+            issued = bytes(bound[KEY_BYTES:])  # empty where it was never bound
+            if not issued or not hmac.compare_digest(issued, digest):
+                raise Refused("pass-unknown", "This pass opens no face here.")
+            key = bound[:KEY_BYTES]
+            try:
+                return use(key)
+            finally:
+                key[:] = bytes(KEY_BYTES)
 
     def open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray | None]:
         """Open many sealed things, each (ref, label, sealed), in order; None where the key no longer exists.
@@ -186,12 +227,12 @@ class KeyStore:
                 found = connection.execute(select(wrapped_key).where(wrapped_key.c.key_id.in_(names))).all()
             rows = {row.key_id: row for row in found}
             for ref, label, sealed in some:
-                if ref.key_id not in rows:
+                row = rows.get(ref.key_id)
+                if row is None:
                     yield None
                     continue
-                row = rows[ref.key_id]
-                key = _unwrap(self._of(row.epoch), ref.key_id, self._bound(ref, row.binding), row.wrapped)
-                yield open_sealed(key, _aad(ref, label), sealed)
+                key = self._wrapping(row.epoch).unwrap(ref.key_id, self._bound(ref, row.binding), row.wrapped)
+                yield sealing.open_sealed(key, _aad(ref, label), sealed)
                 key[:] = bytes(KEY_BYTES)
 
     def seal_record(self, key: KeyId, person: PersonId, label: str, plain: bytes) -> bytes:
@@ -206,13 +247,55 @@ class KeyStore:
         """Delete keys for good; those that are gone already are fine.
 
         On return the wrapped keys are in no file of the key store, the write-ahead log included.
-        Copies of the key store made before die with the epoch, at the next rotation.
+        Copies of the key store made before die with the epoch, at the next rotation; until then the third place
+        knows which keys may not come back.
         """
         with engines.writing(self.engine) as connection:
+            with suppress(gone.Lost):  # which closes the face lane, and keeps nobody's face
+                self.place.gone.add(key_ids)
             for at in range(0, len(key_ids), _BATCH):
                 some = list(key_ids[at : at + _BATCH])
                 connection.execute(delete(wrapped_key).where(wrapped_key.c.key_id.in_(some)))
         engines.empty_wal(self.engine)
+
+    def drop_dead(self) -> None:
+        """Delete keys of epochs that are gone, which a copy made during a rotation may hold: they open nothing."""
+        known = [epoch.number for epoch in self.place.epochs.read()]
+        with engines.writing(self.engine) as connection:
+            connection.execute(delete(wrapped_key).where(wrapped_key.c.epoch.not_in(known)))
+
+    def note(self, count: int) -> None:
+        """Write into the third place how often something was ended; the store's own count may not be less."""
+        with engines.writing(self.engine), suppress(gone.Lost):
+            self.place.gone.note(count)
+
+    def require_none_back(self, key_ids: Sequence[KeyId]) -> None:
+        """Raise StoreFault(store-restored) where one of these keys, which were destroyed, is here."""
+        with engines.reading(self.engine) as connection:
+            for at in range(0, len(key_ids), _BATCH):
+                some = list(key_ids[at : at + _BATCH])
+                back = select(wrapped_key.c.key_id).where(wrapped_key.c.key_id.in_(some)).limit(1)
+                if connection.execute(back).one_or_none() is not None:
+                    raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
+
+    def check(self) -> int:
+        """Unwrap every key, keep none, and return how many there are. Raises StoreFault(key-altered)."""
+        names = sorted(self.ids())
+        for at in range(0, len(names), _BATCH):
+            with engines.reading(self.engine) as connection:
+                some = connection.execute(select(wrapped_key).where(
+                    wrapped_key.c.key_id.in_(names[at : at + _BATCH]))).all()
+            for row in some:
+                key = self._wrapping(row.epoch).unwrap(row.key_id, row.binding, row.wrapped)
+                key[:] = bytes(len(key))
+        return len(names)
+
+    def ids(self, *kinds: str) -> frozenset[KeyId]:
+        """Return the ids of all keys, or of those of some kinds."""
+        wanted = select(wrapped_key.c.key_id)
+        with engines.reading(self.engine) as connection:
+            found = connection.execute(wanted.where(wrapped_key.c.kind.in_(kinds)) if kinds else wanted)
+            return frozenset(map(KeyId, found.scalars()))
 
     def count(self) -> int:
         """Return how many keys live."""
@@ -227,96 +310,57 @@ class KeyStore:
         self._no_face(ref)
         wrapped = self._row(ref.key_id).wrapped
         with self._opened(ref) as key:
-            return [Needle("key", bytes(key)), Needle("wrapped key", bytes(wrapped))]
+            return [Needle("key", bytes(key[:KEY_BYTES])), Needle("wrapped key", bytes(wrapped))]
 
-    def rotate(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
+    def rotate(self, living: Callable[[], Container[str]],
+               progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
         """Begin a new epoch, or finish a rotation that was interrupted; return the epoch's number.
 
-        (1) both epochs are in the third place; (2) living keys are rewrapped, a batch at a time;
-        (3) the log of the key store is emptied; (4) the old epoch is destroyed. Safe to interrupt anywhere.
-        `progress(done, all)` counts keys.
+        See `rotation.rotate`: `living` gives the ids of the keys that somebody needs, all others are left behind.
         """
-        with engines.writing(self.engine) as connection:  # two that rotate take turns: the second joins the first's
-            epochs = self._epochs.read()
-            if len(epochs) == 1:
-                epochs.append(self._epochs.add_next(epochs[0], self._clock.now()))
-            old, new = epochs
-            total = int(connection.execute(
-                select(func.count()).where(wrapped_key.c.epoch == old.number)).scalar_one())
-        done = 0
-        self._known = {**self._known, new.number: new}
-        ended = False
-        while not ended:  # again where a key was made under the old epoch meanwhile
-            while moved := self._rewrap_some(old, new):
-                done += moved
-                progress(done, total)
-            engines.empty_wal(self.engine)
-            ended = self._ended(old, new)
+        self._still_open()
+        new = rotation.rotate(self.engine, self.place, self._clock.now(), living, progress)
         self._read_epochs()
-        return new.number
+        return new
 
     @property
     def rotation_unfinished(self) -> bool:
         """Say whether a rotation was begun and not ended."""
-        return len(self._epochs.read()) > 1
+        return len(self.place.epochs.read()) > 1
 
     def close(self) -> None:
         """Let go of the file and wipe the epoch keys from memory."""
-        known, self._known, self._closed = self._known, {}, True
+        known, self._known, self._wrappings, self._closed = self._known, {}, {}, True
         for epoch in known.values():
             epoch.key[:] = bytes(KEY_BYTES)
         self.engine.dispose()
 
-    def _ended(self, old: Epoch, new: Epoch) -> bool:
-        """Destroy the old epoch if no key is left under it; nobody can make one meanwhile."""
-        left = select(func.count()).where(wrapped_key.c.epoch == old.number)
-        with engines.writing(self.engine) as connection:
-            if connection.execute(left).scalar_one():
-                return False
-            if any(epoch.number == old.number for epoch in self._epochs.read()):  # another may have ended it
-                self._epochs.keep_only(new)
-        return True
-
     def _read_epochs(self) -> Epoch:
         """Take the third place as it is now, and return the newest epoch. Another process may have rotated."""
         self._still_open()
-        epochs = self._epochs.read()
+        epochs = self.place.epochs.read()
         # Other threads may be using what was known: it is replaced, never wiped under their hands.
-        self._known = {epoch.number: self._known.get(epoch.number, epoch) for epoch in epochs}
-        return self._epoch
+        known = {epoch.number: self._known.get(epoch.number, epoch) for epoch in epochs}
+        if known.keys() != self._known.keys():
+            self._wrappings = {number: Wrapping(number, epoch.key) for number, epoch in known.items()}
+        self._known = known
+        return known[max(known)]
 
-    @property
-    def _epoch(self) -> Epoch:
-        return self._known[max(self._known)]
-
-    def _of(self, number: int) -> Epoch:
-        if number not in self._known:
+    def _wrapping(self, number: int) -> Wrapping:
+        found = self._wrappings.get(number)
+        if found is None:
             self._read_epochs()
-        if number not in self._known:
+            found = self._wrappings.get(number)
+        if found is None:
             raise StoreFault("key-altered", "A key was altered, moved, or is of another epoch.")
-        return self._known[number]
-
-    def _rewrap_some(self, old: Epoch, new: Epoch) -> int:
-        with engines.writing(self.engine) as connection:
-            rows = connection.execute(
-                select(wrapped_key).where(wrapped_key.c.epoch == old.number).limit(_BATCH)).all()
-            moved = []
-            for row in rows:
-                key = _unwrap(old, row.key_id, row.binding, row.wrapped)
-                wrapped = _wrap(new, row.key_id, row.binding, key)
-                key[:] = bytes(KEY_BYTES)
-                moved.append({"id": row.key_id, "wrapped": wrapped, "epoch": new.number})
-            if moved:
-                connection.execute(
-                    update(wrapped_key).where(wrapped_key.c.key_id == bindparam("id")), moved)
-        return len(rows)
+        return found
 
     def _still_open(self) -> None:
         if self._closed:
             raise StoreFault("store-closed", "This venue has been closed.")
 
     def _no_face(self, ref: KeyRef) -> None:
-        if ref.kind == FACE and self._faces_taken:
+        if ref.kind in _OF_THE_VAULT and self._faces_taken:
             raise Refused("key-face", "The key of a face is used by the vault only, under a permit.")
 
     @contextmanager
@@ -326,11 +370,11 @@ class KeyStore:
             yield kept
             return
         row = self._row(ref.key_id)
-        key = _unwrap(self._of(row.epoch), ref.key_id, self._bound(ref, row.binding), row.wrapped)
+        key = self._wrapping(row.epoch).unwrap(ref.key_id, self._bound(ref, row.binding), row.wrapped)
         try:
             yield key
         finally:
-            key[:] = bytes(KEY_BYTES)
+            key[:] = bytes(len(key))
 
     @staticmethod
     def _bound(ref: KeyRef, stored: bytes) -> bytes:
@@ -348,33 +392,4 @@ class KeyStore:
 
 
 def _aad(ref: KeyRef, label: str) -> bytes:
-    return canonical.encode(["countenance/sealed/1", label, ref.key_id, ref.person, ref.purpose])
-
-
-def _key_aad(epoch: Epoch, key_id: str, binding: bytes) -> bytes:
-    return canonical.encode(["countenance/wrapped/1", epoch.number, key_id, binding])
-
-
-def _wrap(epoch: Epoch, key_id: str, binding: bytes, key: bytearray) -> bytes:
-    return seal_plain(epoch.key, _key_aad(epoch, key_id, binding), bytes(key))
-
-
-def _unwrap(epoch: Epoch, key_id: str, binding: bytes, wrapped: bytes) -> bytearray:
-    try:
-        return open_sealed(epoch.key, _key_aad(epoch, key_id, binding), wrapped)
-    except StoreFault:
-        raise StoreFault("key-altered", "A key was altered, moved, or is of another epoch.") from None
-
-
-def seal_plain(key: bytearray, aad: bytes, plain: bytes | memoryview) -> bytes:
-    """Return nonce ‖ AES-256-GCM. For this package only."""
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(bytes(key)).encrypt(nonce, bytes(plain), aad)
-
-
-def open_sealed(key: bytearray, aad: bytes, sealed: bytes) -> bytearray:
-    """Open what `seal_plain` made. Raises StoreFault(sealed-altered). For this package only."""
-    try:
-        return bytearray(AESGCM(bytes(key)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad))
-    except (InvalidTag, ValueError):
-        raise StoreFault("sealed-altered", "A sealed record does not open: it was altered or moved.") from None
+    return canonical.encode_texts("countenance/sealed/1", label, ref.key_id, ref.person, ref.purpose)

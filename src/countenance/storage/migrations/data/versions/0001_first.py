@@ -42,6 +42,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("intent_id"),
     )
     op.create_table(
+        "lease",
+        sa.Column("gate", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("gate"),
+    )
+    op.create_table(
+        "revocation",
+        sa.Column("kind", sa.String(length=4), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("before", sa.Integer(), nullable=False),
+        sa.Column("delete_at", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "hash"),
+    )
+    op.create_table(
         "mark",
         sa.Column("name", sa.String(length=16), nullable=False),
         sa.Column("at", sa.Integer(), nullable=False),
@@ -77,7 +92,6 @@ def upgrade() -> None:
         sa.Column("purpose_id", sa.String(length=64), nullable=True),
         sa.Column("face_id_hash", sa.LargeBinary(), nullable=True),
         sa.Column("pass_key", sa.String(length=32), nullable=True),
-        sa.Column("sha256", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("delete_at", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -179,6 +193,7 @@ def upgrade() -> None:
             ["purpose_id"],
             ["purpose.purpose_id"],
         ),
+        sa.CheckConstraint("(custody = 'carried') = (length(sealed) = 0)"),
         sa.PrimaryKeyConstraint("template_id"),
     )
     op.create_index("template_consent", "template", ["consent_id"], unique=False)
@@ -203,7 +218,9 @@ def downgrade() -> None:
     op.drop_table("issued_pass")
     op.drop_table("zone")
     op.drop_table("person")
+    op.drop_table("revocation")
     op.drop_table("mark")
+    op.drop_table("lease")
     op.drop_table("intent")
     op.drop_table("hourly_count")
     op.drop_table("event")

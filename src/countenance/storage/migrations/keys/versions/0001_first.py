@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.Column("made_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key_id"),
+        sqlite_with_rowid=False,
     )
 
 

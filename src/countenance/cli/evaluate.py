@@ -1,0 +1,122 @@
+"""countenance evaluate: how well something that is promised holds, measured."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from countenance.cli.common import JsonOption, print_out, progress
+from countenance.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countenance.evaluation.unlinkability import Report, Row
+
+_BETWEEN = {"venues": "two venues", "renewal": "renewed", "erasure": "erased, anew"}
+_CIPHERTEXTS = (("carried", "in the pass"), ("holder_keyed", "at the venue"), ("holder_keyed", "in the pass"),
+                ("venue_keyed", "at the venue"))
+_VALUES = ("identifiers at the venue", "traits at the venue", "identifiers in the pass", "traits in the pass")
+_NAMED, _WIDTH = 3, 80
+APART = ("Without keys nothing was found that links ciphertexts: encryption under random keys gives that by "
+         "construction.")
+TOGETHER = ("Ciphertexts tell who is who WITHOUT keys, which must not be. Chance makes it look so once in a hundred "
+            "runs; if it does again, a key or a nonce is not random, or something is stored in the clear.")
+OPENED = "With the keys, templates of one person link. A template that was opened cannot be made harmless."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    unlinkability: Annotated[bool, typer.Option(
+        "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
+    people: Annotated[int, typer.Option(min=50, max=5_000, help="Made-up people.")] = 1_000,
+    photos: Annotated[Path | None, typer.Option(
+        help="DIR/IDENTITY/*: photographs, whose opened templates are compared too.",
+        exists=True, file_okay=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the distributions into this new SVG file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a property of what is kept of faces, on made-up people.
+
+    Unlinkability: D_sys of everything stored in two venues, and before and after a renewal, with keys secret and with
+    keys disclosed. Takes some 0.2 s a person; ends with 1 where ciphertexts alone link. Opens no venue of yours.
+    """
+    if not unlinkability:
+        raise BadInput("evaluate-what", "Say what to evaluate: --unlinkability.")
+    from countenance.cli.common import reserved
+    from countenance.evaluation import plots
+    from countenance.evaluation import unlinkability as evaluation
+
+    if plot is not None:
+        plots.require()
+    with reserved(plot) as write:
+        with progress("Enrolling made-up people twice, then comparing", as_json) as update:
+            report = evaluation.run(people, photos, update)
+        if plot is not None:
+            write(plots.drawn(evaluation.panels(report), across=2))
+    print_out(as_json, report.value() | {"says": list(_says(report))}, *_table(report))
+    if report.ciphertexts_link():
+        raise typer.Exit(1)
+
+
+def _says(report: Report) -> tuple[str, str]:
+    return (TOGETHER if report.ciphertexts_link() else APART), OPENED
+
+
+def _table(report: Report) -> list[str]:
+    """Return the figures for people, at most 80 columns wide."""
+    return [
+        *textwrap.wrap(
+            f"{report.people:,} made-up people. D_sys 0: what is kept of one person cannot be told to be one "
+            "person's; 1: it always can. In brackets: what chance alone stays below, 95 times of 100. Of several "
+            "ways to compare the best is shown. *: more than chance.", _WIDTH), "",
+        f"{'Keys secret':<32}" + "".join(f"{title:>16}" for title in _BETWEEN.values()),
+        *(_line(report, f"{custody}, {what}", "secret", what, custody) for custody, what in _CIPHERTEXTS),
+        *(_line(report, what, "secret", what) for what in _VALUES), "",
+        "Keys disclosed",
+        *(_line(report, custody, "disclosed", "templates", custody)
+          for custody in ("carried", "holder_keyed", "venue_keyed")),
+        *([_line(report, f"photographs, {report.photographed:,} people", "disclosed", "photographs")]
+          if report.photographed else []), "",
+        *_by(report), *(line for said in _says(report) for line in textwrap.wrap(said, _WIDTH))]
+
+
+def _line(report: Report, title: str, keys: str, what: str, custody: str | None = None) -> str:
+    cells = []
+    for between in _BETWEEN:
+        rows = [row for row in report.rows if (row.keys, row.what, row.between) == (keys, what, between)
+                and custody in (None, row.custody)]
+        cells.append(_cell(report, rows))
+    return f"  {title:<30}" + "".join(f"{cell:>16}" for cell in cells).rstrip()
+
+
+def _cell(report: Report, rows: Sequence[Row]) -> str:
+    """Return the way that gets furthest."""
+    if not rows:
+        return ""
+    best = min(rows, key=lambda row: (row.measured.p, -row.measured.d_sys))
+    mark = "*" if report.links(best) else " "
+    return f"{best.measured.d_sys:.3f} ({best.measured.chance_95:.3f}){mark}"
+
+
+def _by(report: Report) -> list[str]:
+    """Say what links although the keys are secret."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in report.rows:
+        if row.keys == "secret" and report.links(row):
+            found.setdefault((row.between, row.what), set()).update(row.scored.by or (row.way,))
+    lines = [line for (between, what), names in found.items() for line in textwrap.wrap(
+        f"{_BETWEEN[between]}, {what}: {_some(sorted(names))}", _WIDTH, initial_indent="  ", subsequent_indent="    ")]
+    return ["What links although the keys are secret:", *lines, ""] if lines else []
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
