@@ -48,13 +48,20 @@ def write(path: Path, data: bytes, mode: int = SHARED) -> None:
 
 
 def create(path: Path, data: bytes, mode: int = SHARED) -> None:
-    """Write a file that must not exist yet; durable on return. Raises FileExistsError."""
+    """Write a file that must not exist yet; durable on return.
+
+    Raises FileExistsError, or another OSError, and then there is no file. A power cut may leave half of one.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def append(path: Path, data: bytes) -> None:

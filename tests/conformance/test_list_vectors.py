@@ -83,9 +83,10 @@ def test_what_is_wrong_with_its_content_is_rightly_signed(name: str) -> None:
 def test_what_stands_for_a_face_and_for_a_booking_number() -> None:
     assert [passes.face_hash(bytes([n]) * 16) for n in range(3)] == [face(n) for n in range(3)]
     assert passes.face_hash(bytes(16)) in FACES
-    assert revocations.reference_hash("年卡-0001") == void("年卡-0001")
-    assert revocations.reference_hash("A-1001") != revocations.reference_hash("A-1002")
-    assert len(revocations.reference_hash("")) == revocations.HASH_BYTES == 16
+    assert revocations.reference_hash("zoo", "年卡-0001") == void("年卡-0001", "zoo")
+    assert revocations.reference_hash("zoo", "A-1001") != revocations.reference_hash("zoo", "A-1002")
+    assert revocations.reference_hash("zoo", "A-1001") != revocations.reference_hash("park", "A-1001")
+    assert len(revocations.reference_hash("", "")) == revocations.HASH_BYTES == 16
 
 
 LIST = revocations.read(VALID["both"]["text"], KEY.public_key())

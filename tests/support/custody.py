@@ -23,10 +23,12 @@ from countenance import durable
 from countenance.clock import SetClock
 from countenance.consent import gate
 from countenance.errors import CountenanceError
-from countenance.flows import admit, backup, gallery, passes, renew, rotate, withdraw
+from countenance.flows import admit, backup, gallery, passes, renew, restore, rotate, sweep, withdraw
+from countenance.flows.restore import Copies
 from countenance.flows.venue import Venue
 from countenance.formats import claim169, cose
 from countenance.formats.passes import Pass
+from countenance.integrations.entitlement import CsvEntitlement
 from countenance.quantities import Instant, KeyId, PersonId, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import schema
@@ -94,9 +96,9 @@ def build(folder: Path) -> Town:
     copies.mkdir()
     faces = iter(range(1, 30))
     with support.open_venue(zoo, clock) as venue:
-        living = [settled(venue, next(faces), purpose) for purpose in CUSTODIES for _ in range(2)]
-        early = [settled(venue, next(faces), purpose) for purpose in CUSTODIES]
-        later = [settled(venue, next(faces), purpose) for purpose in CUSTODIES]
+        living = [resident(venue, next(faces), purpose) for purpose in CUSTODIES for _ in range(2)]
+        early = [resident(venue, next(faces), purpose) for purpose in CUSTODIES]
+        later = [resident(venue, next(faces), purpose) for purpose in CUSTODIES]
         for one in early:
             withdraw.withdraw(venue, one.person, one.purpose)
         backup.backup(venue, backup.DATA, copies / "data")
@@ -104,13 +106,13 @@ def build(folder: Path) -> Town:
         clock.move(MINUTE)
         for one in later:
             withdraw.withdraw(venue, one.person, one.purpose)
-        new = [settled(venue, next(faces), purpose) for purpose in CUSTODIES]
+        new = [resident(venue, next(faces), purpose) for purpose in CUSTODIES]
         clock.move(MINUTE)
     return Town(zoo, copies / "data", copies / "keys", clock.now(),
                 tuple(living), tuple(early), tuple(later), tuple(new))
 
 
-def settled(venue: Venue, face: int, purpose: PurposeId) -> Somebody:
+def resident(venue: Venue, face: int, purpose: PurposeId) -> Somebody:
     """Enrol somebody."""
     name = f"p{face}"
     who = support.enrolled(venue, name, face, purpose)
@@ -121,6 +123,11 @@ def settled(venue: Venue, face: int, purpose: PurposeId) -> Somebody:
             schema.issued_pass.c.person_id == who.person)).scalar_one()
     return Somebody(name, face, purpose, who.person, who.pass_text, content, gallery.stored_template(row),
                     KeyId(row.face_key or issued))
+
+
+def nobody() -> KeyRef:
+    """Name a key that nobody needs."""
+    return store.new_ref(FACE, PersonId("f" * 32), SEARCH)
 
 
 # -- at the gate
@@ -149,6 +156,7 @@ def let_in(venue: Venue, people: Iterable[Somebody]) -> set[str]:
 
 
 def names(people: Iterable[Somebody]) -> set[str]:
+    """Return the booking numbers of people."""
     return {one.name for one in people}
 
 
@@ -238,6 +246,72 @@ def _template(one: Somebody, key: bytes) -> bytes:
         return b""
 
 
+# -- restoring
+
+
+def restored(folder: Path, clock: SetClock, copies: Copies) -> restore.Restored:
+    """Put copies back."""
+    return restore.restore(folder, CsvEntitlement(folder / "tickets.csv"), clock, copies)
+
+
+class Restoring:
+    """One way to restore: what was lost, what is put back, and who is left afterwards."""
+
+    def __init__(self, town: Town, which: str) -> None:
+        self.town, self.which = town, which
+        self.copies = {
+            "data": Copies(data=town.data), "keys": Copies(keys=town.keys), "both": Copies(town.data, town.keys),
+            "by hand": Copies()}[which]
+
+    @property
+    def renamed(self) -> list[str]:
+        """Return which stores a copy takes the place of."""
+        return [name for copy, name in ((self.copies.data, "countenance.db"), (self.copies.keys, "keys.db")) if copy]
+
+    def prepared(self, to: Path) -> tuple[Path, SetClock]:
+        """Return a venue that needs this restore, and its clock."""
+        folder, clock = self.town.moved_to(to)
+        if self.which in {"keys", "both"}:
+            (folder / "keys.db").unlink()
+        if self.which == "by hand":
+            (folder / "countenance.db").write_bytes(self.town.data.read_bytes())
+            (folder / "keys.db").write_bytes(self.town.keys.read_bytes())
+        return folder, clock
+
+
+def not_asked_again(venue: Venue) -> bool:
+    """Say whether no restore has asked everybody again."""
+    with venue.store.read() as unit:
+        return unit.mark("asked_from") is None
+
+
+def standing(venue: Venue) -> set[str]:
+    """Return whose consent is on record as given."""
+    with venue.store.read() as unit:
+        return set(unit.run(select(schema.consent.c.person_id).where(schema.consent.c.state == "given")).scalars())
+
+
+def persons(people: Sequence[Somebody]) -> set[str]:
+    """Return the ids of people."""
+    return {one.person for one in people}
+
+
+def require_restored(venue: Venue, folder: Path, town: Town, some: Sequence[Somebody]) -> None:
+    """Whatever happened in between: the living are asked again and are all there; nobody else is.
+
+    `some` of the living go to the desk and to the gate; of the others the templates are looked at.
+    """
+    venue.require_stores()
+    assert let_in(venue, [*some, *town.gone, town.new[0]]) == set(), "compared before they were asked again"
+    assert standing(venue) <= persons(town.living), "somebody who is gone is on record as agreeing"
+    sweep.sweep(venue)
+    assert zombies(venue) == set(), "a key that nobody needs"
+    says_yes_again(venue, some)
+    assert let_in(venue, some) == names(some), "somebody living is lost"
+    found = opened_by_attacker(folder, town.everybody, town.data, town.keys)
+    assert found == names(town.living), f"opened {found}"
+
+
 # -- whatever goes wrong
 
 
@@ -267,7 +341,7 @@ class Deaths(Faults):
         replace, unlink, sync, clear = Path.replace, Path.unlink, durable.sync, shutil.rmtree
         no_space = OSError(errno.ENOSPC, "No space left on device")
 
-        def unlinked(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002  # as pathlib has it
+        def unlinked(path: Path, missing_ok: bool = False) -> None:  # as pathlib has it
             if not path.exists():
                 return unlink(path, missing_ok)
             return self.effect(f"unlink {path.name}", no_space, lambda: unlink(path, missing_ok))

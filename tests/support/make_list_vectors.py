@@ -26,9 +26,9 @@ def face(number: int) -> bytes:
     return hashlib.sha256(bytes([number]) * 16).digest()[:16]
 
 
-def void(reference: str) -> bytes:
-    """Return what stands for a booking number."""
-    return hashlib.sha256(spell(["countenance/void/1", reference])).digest()[:16]
+def void(reference: str, venue: str = "0123456789abcdef") -> bytes:
+    """Return what stands for a booking number at a venue."""
+    return hashlib.sha256(spell(["countenance/void/1", venue, reference])).digest()[:16]
 
 
 FACES = sorted(face(number) for number in range(3))

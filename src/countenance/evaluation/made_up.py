@@ -291,7 +291,7 @@ def _values(table: Table, row: Any) -> dict[str, bytes]:
 def _shown(content: Pass) -> dict[str, bytes]:
     said = {f"pass.{field.name}": getattr(content, field.name) for field in fields(content) if field.name != "secret"}
     texts = {name: _bytes(value) for name, value in said.items() if isinstance(value, str | bytes)}
-    return texts | {"revocation.hash of pass.reference": reference_hash(content.reference)}
+    return texts | {"revocation.hash of pass.reference": reference_hash(content.venue, content.reference)}
 
 
 def _bytes(value: str | bytes) -> bytes:

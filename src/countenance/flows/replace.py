@@ -44,7 +44,7 @@ def replace(venue: Venue, reference: str, hand_over: Callable[[str], str]) -> Re
     with venue.store.read() as unit:
         ticket = venue.entitlement.require_good(reference, utc_day(unit.now))   # (1)
     with venue.store.write() as unit:                                           # (2)
-        revocations.void(unit, ticket.reference, end_of_day(ticket.valid_until))
+        revocations.void(unit, venue.venue_id, ticket.reference, end_of_day(ticket.valid_until))
         person = _whose(venue, unit, ticket.reference)
         lost = _faces_in_passes(unit, person)
         now = unit.now

@@ -105,9 +105,8 @@ def _alone(folder: Path) -> Iterator[None]:
 @contextmanager
 def _laid_beside(folder: Path, copies: Copies) -> Iterator[Copies]:
     """Copy the files beside their places: what is looked at is what is put in place, and theirs stay untouched."""
-    beside = Copies(_beside(copies.data, folder / DATA), _beside(copies.keys, folder / KEYS))
     try:
-        yield beside
+        yield Copies(_beside(copies.data, folder / DATA), _beside(copies.keys, folder / KEYS))
     finally:
         for name in (DATA, KEYS):
             for path in folder.glob(f"{name}{RESTORED}*"):

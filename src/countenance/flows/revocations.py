@@ -20,7 +20,7 @@ from countenance.flows.found import LIST, SIGNING
 from countenance.formats import revocations as form
 from countenance.formats.passes import Pass
 from countenance.formats.revocations import RevocationList
-from countenance.quantities import MINUTE, Instant, PersonId, PurposeId
+from countenance.quantities import MINUTE, Instant, PersonId, PurposeId, VenueId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
 from countenance.vault.keys import signing
@@ -42,12 +42,12 @@ def revoke(unit: Unit, person: PersonId, purpose: PurposeId) -> None:
     _next_number(unit)
 
 
-def void(unit: Unit, reference: str, until: Instant) -> None:
+def void(unit: Unit, venue: VenueId, reference: str, until: Instant) -> None:
     """Put every pass of a booking number that was issued up to now on the list, for both lanes.
 
     `until`: when the newest of them expires, so that the entry need not be kept longer.
     """
-    _add(unit, VOID, form.reference_hash(reference), unit.now, until)
+    _add(unit, VOID, form.reference_hash(venue, reference), unit.now, until)
     _next_number(unit)
 
 
@@ -55,7 +55,7 @@ def require_not_void(unit: Unit, content: Pass) -> None:
     """Raise Refused(pass-void) where a pass was replaced."""
     before = unit.run(select(schema.revocation.c.before).where(
         schema.revocation.c.kind == VOID,
-        schema.revocation.c.hash == form.reference_hash(content.reference))).scalar_one_or_none()
+        schema.revocation.c.hash == form.reference_hash(content.venue, content.reference))).scalar_one_or_none()
     if before is not None and content.issued_at <= before:
         raise Refused("pass-void", "This pass was replaced; the new one is good.")
 

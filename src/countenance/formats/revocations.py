@@ -32,12 +32,12 @@ _KINDS = {"format": str, "venue": str, "number": int, "issued_at": int, "good_un
           "void": bytes, "before": list}
 
 
-def reference_hash(reference: str) -> bytes:
-    """Return what stands for a booking number: the first 16 bytes of its SHA-256, with a label.
+def reference_hash(venue: str, reference: str) -> bytes:
+    """Return what stands for a booking number: the first 16 bytes of its SHA-256, with a label and the venue.
 
     Booking numbers can be guessed; whoever has the list and a ticket list can tell which were replaced.
     """
-    return hashlib.sha256(canonical.encode(["countenance/void/1", reference])).digest()[:HASH_BYTES]
+    return hashlib.sha256(canonical.encode(["countenance/void/1", venue, reference])).digest()[:HASH_BYTES]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RevocationList:
 
     def require_not_void(self, shown: Pass) -> None:
         """Raise Refused(pass-void) where this pass was replaced by another."""
-        if shown.issued_at <= self.void.get(reference_hash(shown.reference), Instant(0)):
+        if shown.issued_at <= self.void.get(reference_hash(shown.venue, shown.reference), Instant(0)):
             raise Refused("pass-void", "This pass was replaced; the new one is good.")
 
 

@@ -93,17 +93,21 @@ def empty_wal(engine: Engine) -> None:
 def copy_to(engine: Engine, path: Path, progress: Callable[[int, int], None]) -> None:
     """Write a copy of the database as it stands at one moment; `path` must be new. Durable on return.
 
-    SQLite's own online backup: others may go on writing. `progress(done, all)` counts pages. Raises
-    FileExistsError, StoreFault; then no file is left.
+    SQLite's own online backup: others may go on writing, but `empty_wal` waits for it. `progress(done, all)` counts
+    pages. Raises FileExistsError, StoreFault; then no file is left.
     """
-    durable.create(path, b"", durable.SECRET)
     try:
+        durable.create(path, b"", durable.SECRET)
         with told_plainly(), closing(engine.raw_connection()) as raw, closing(sqlite3.connect(path)) as copy:
             source = raw.driver_connection
             assert isinstance(source, sqlite3.Connection)  # noqa: S101  # this module opens nothing else
+            source.execute("BEGIN")  # one moment: without it a busy store is begun anew at every commit, without end
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
             source.backup(copy, pages=4_096, progress=lambda _status, left, total: progress(total - left, total))
             copy.execute("PRAGMA journal_mode=DELETE")
         durable.sync(path)
+    except FileExistsError:
+        raise
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -15,7 +15,7 @@ wrapped_key = Table(
     "wrapped_key", metadata,
     Column("key_id", String(32), primary_key=True),
     Column("kind", String(8), nullable=False),          # face | record | pass
-    Column("binding", LargeBinary, nullable=False),     # SHA-256 over kind, person, purpose
+    Column("binding", LargeBinary, nullable=False),     # SHA-256 over key, kind, person, purpose
     Column("epoch", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),     # nonce ‖ AES-256-GCM
     Column("made_at", Integer, nullable=False),

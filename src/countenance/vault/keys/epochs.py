@@ -108,11 +108,14 @@ class EpochFile:
         """Take the file back from its copy. Raises Refused(epoch-present), StoreFault(offsite-missing, root-wrong)."""
         if self._path.exists():
             raise Refused("epoch-present", "The epoch key is here; an old copy may not take its place.")
-        if self._offsite is None or not self._offsite.exists():
+        if self._offsite is None:
             raise _no_copy()
-        data = self._offsite.read_bytes()
+        try:
+            data = self._offsite.read_bytes()
+        except OSError:
+            raise _no_copy() from None
         self._opened(data)
-        durable.create(self._path, data, durable.SECRET)
+        durable.write(self._path, data, durable.SECRET)  # half a file would be here, and in the way of the next try
 
     def _replace(self, epochs: list[Epoch]) -> None:
         data = self._encoded(epochs)

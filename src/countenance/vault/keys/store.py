@@ -54,9 +54,9 @@ class KeyRef:
     purpose: str
 
     def binding(self) -> bytes:
-        """Return 32 bytes that stand for kind, owner and purpose in the key store."""
+        """Return 32 bytes that stand for kind, owner and purpose in the key store; others for each key of one owner."""
         return hashlib.sha256(canonical.encode_texts(
-            "countenance/key-binding/1", self.kind, self.person, self.purpose)).digest()
+            "countenance/key-binding/1", self.key_id, self.kind, self.person, self.purpose)).digest()
 
 
 def new_ref(kind: str, person: PersonId, purpose: str) -> KeyRef:
