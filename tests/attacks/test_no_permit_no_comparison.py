@@ -677,7 +677,7 @@ def carried_face_without_its_pass(w: World) -> None:
 def replaced_pass(w: World) -> None:
     """A pass that was lost and replaced is shown at the lane for faces."""
     with w.venue.store.write() as unit:  # as far as `replace` comes before it ends the face
-        revocations.void(unit, "ada", Instant(unit.now + DAY))
+        revocations.void(unit, w.venue.venue_id, "ada", Instant(unit.now + DAY))
     w.begin()
     w.by_pass()
 

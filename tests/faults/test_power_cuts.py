@@ -45,9 +45,14 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
         return custody.build(tmp_path_factory.mktemp("town"))
 
 
-def survives(cuts: Iterable[Cut], tmp_path: Path, check: Callable[[Path, int], None]) -> tuple[int, list[str]]:
-    """Build every state, look at it, and return how many there were and which were bad."""
-    bad, number = [], 0
+def survives(cuts: Iterable[Cut], tmp_path: Path, check: Callable[[Path, int], None],
+             enough: str = "") -> tuple[int, list[str]]:
+    """Build every state, look at it, and return how many there were and which were bad.
+
+    Where bad ones are looked for, one that says `enough` is.
+    """
+    bad: list[str] = []
+    number = 0
     with pytest.MonkeyPatch.context() as patch:
         custody.unsynced(patch)  # the recording is over
         for number, cut in enumerate(cuts, 1):  # noqa: B007  # it is counted
@@ -57,6 +62,8 @@ def survives(cuts: Iterable[Cut], tmp_path: Path, check: Callable[[Path, int], N
             except (AssertionError, CountenanceError, OSError) as error:
                 bad.append(f"{cut.told}: {error}")
             shutil.rmtree(folder)
+            if enough and bad and enough in bad[-1]:
+                break
     return number, bad
 
 
@@ -121,7 +128,7 @@ def test_the_simulator_finds_a_rotation_that_does_not_sync(
         patch.setattr(durable, function, poor)
         recorder = rotating(town, tmp_path, patch)
     _number, bad = survives(recorder.cuts(), tmp_path, rotated(town))
-    assert bad != []
+    assert any("epoch-malformed" in one or "damaged" in one for one in bad)
 
 
 # -- withdraw, replace
@@ -175,8 +182,8 @@ def test_the_simulator_finds_a_list_that_is_not_synced(
     with monkeypatch.context() as patch:
         patch.setattr(durable, "append", append_without_syncing)
         recorder, check = ended(town, VERIFY, "withdraw", tmp_path, patch)
-    _number, bad = survives(recorder.cuts(), tmp_path, check)
-    assert any("came back" in one for one in bad)
+    _number, bad = survives(recorder.cuts(), tmp_path, check, enough="brought them back")
+    assert any("brought them back" in one for one in bad)
 
 
 # -- restore
@@ -192,7 +199,19 @@ def with_logs(folder: Path, town: Town, to: Path) -> None:
     to.rename(folder)
 
 
-WAYS = ["data", "keys", "both", "by hand", "logs left"]
+WAYS = ["data", "keys", "by hand", "logs left"]
+"""The last: both stores are lost, and logs of theirs are there."""
+
+STEP = 6
+
+
+def some_of(cuts: Iterable[Cut]) -> list[Cut]:
+    """Return every state in which a store's files are not all there yet, and one in six of the others.
+
+    Those are in steps that every way shares, and which tests above go through.
+    """
+    every = list(cuts)
+    return [cut for at, cut in enumerate(every) if at % STEP == 0 or ".db" in cut.unsynced]
 
 
 def restoring(town: Town, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Recorder, Restoring]:
@@ -217,9 +236,9 @@ def brings_nobody_back(town: Town, way: Restoring) -> Callable[[Path, int], None
             with open_venue(folder, clock) as venue:
                 assert let_in(venue, town.gone) == set(), "at the gate"
                 waits = not venue.in_order or not_asked_again(venue)
-                there = custody.standing(venue) >= custody.persons(town.living)
+                put = way.which in {"keys", "by hand"} or not custody.standing(venue) & custody.persons(town.new)
         if waits:
-            in_place = whole and there and number % 2 and not venue.in_order
+            in_place = whole and put and number % 2 and not venue.in_order
             restored(folder, clock, Copies() if in_place else way.copies)
         clock.move(MINUTE)
         with open_venue(folder, clock) as venue:
@@ -236,9 +255,9 @@ def test_a_restore_survives_a_power_cut(
         town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
     recorder, way = restoring(town, which, tmp_path, monkeypatch)
     nothing_unsynced(recorder)
-    number, bad = survives(recorder.cuts(), tmp_path, brings_nobody_back(town, way))
+    number, bad = survives(some_of(recorder.cuts()), tmp_path, brings_nobody_back(town, way))
     assert bad == []
-    assert number >= 20
+    assert number >= 15
 
 
 def test_the_simulator_finds_a_copy_that_is_not_synced(
@@ -246,5 +265,5 @@ def test_the_simulator_finds_a_copy_that_is_not_synced(
     with monkeypatch.context() as patch:
         patch.setattr(durable, "sync", lambda path: None)
         recorder, way = restoring(town, "both", tmp_path, patch)
-    _number, bad = survives(recorder.cuts(), tmp_path, brings_nobody_back(town, way))
-    assert bad != []
+    _number, bad = survives(recorder.cuts(), tmp_path, brings_nobody_back(town, way), enough="empty")
+    assert any("empty" in one for one in bad)

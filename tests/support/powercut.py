@@ -90,6 +90,7 @@ class Cut:
 
     disk: Disk
     told: str
+    unsynced: str
 
 
 class Recorder:
@@ -170,7 +171,7 @@ class Recorder:
                     left.apply(last)
                     if (found := _print_of(left)) not in seen:
                         seen.add(found)
-                        yield Cut(left, self._tell(done, loose, chosen, how))
+                        yield Cut(left, self._tell(done, loose, chosen, how), " ".join(map(str, loose)))
 
     def durable(self, done: int) -> tuple[Disk, list[Op]]:
         """Return what is on the disk for certain after so many things, and what else happened, in order."""

@@ -103,7 +103,7 @@ def test_a_pass_with_another_key_id_is_refused(venue: Venue) -> None:
 @pytest.mark.promise(7)
 def test_what_a_retired_key_signed_is_good_in_neither_lane(venue: Venue, folder: Path) -> None:
     old, plain = enrolled(venue).pass_text, enrol.say_no(venue, "ben", lambda text: text)
-    old_kid = signing.key_id(signing.verifier(folder / "signing", "pass"))
+    old_kid = cose.key_id(signing.verifier(folder / "signing", "pass"))
     new_kid = signing.renew(folder / "signing", "pass")
     assert new_kid != old_kid
     for text in (old, plain):
@@ -228,7 +228,7 @@ def test_without_the_passs_key_nothing_is_shown_to_the_vault(venue: Venue, purpo
 
 
 def test_the_vectors_signer_is_not_a_venues(venue: Venue) -> None:
-    assert signing.key_id(KEY.public_key()) == KID
+    assert cose.key_id(KEY.public_key()) == KID
     assert code_of(lambda: passes.read_here(venue, form.write(CARRIED, KEY, KID), START)) == "pass-other-venue"
     assert cose.peek_kid(base45.decode(form.write(CARRIED, KEY, KID)[4:]), "pass") == KID
 

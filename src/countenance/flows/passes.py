@@ -15,6 +15,7 @@ from countenance.errors import BadInput, Refused
 from countenance.flows.found import SIGNING
 from countenance.flows.people import Profile
 from countenance.flows.ports import Entitlement, Ticket
+from countenance.formats import cose
 from countenance.formats import passes as form
 from countenance.formats.passes import Custody, Pass
 from countenance.formats.revocations import RevocationList
@@ -135,7 +136,7 @@ def _ours(text: str, keys: Verifiers, venue: VenueId) -> Pass:
     kid = form.peek_kid(text)
     if kid in keys.retired:
         raise Refused("pass-retired", "This pass was signed with a key that is retired; the desk gives a new one.")
-    _of_this_venue(kid, signing.key_id(keys.key))
+    _of_this_venue(kid, cose.key_id(keys.key))
     content = form.read(text, keys.key)
     _of_this_venue(content.venue, venue)
     return content

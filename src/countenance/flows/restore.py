@@ -229,11 +229,14 @@ def _put(folder: Path, beside: Copies) -> None:
                 (folder / log).unlink(missing_ok=True)
             for log in (f"{new.name}-wal", f"{new.name}-shm"):
                 (folder / log).unlink(missing_ok=True)
+            durable.sync(new)  # and its folder: the old logs are gone for good before their file is another one
             new.replace(folder / name)
             durable.sync(folder / name)
 
 
 def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
+    for engine in (venue.keys.engine, venue.store.engine):
+        engines.require_whole(engine)  # put back by hand, perhaps, or beside another one's log
     gone = venue.keys.place.gone.read()
     venue.keys.drop_dead()
     # Where the list of what is gone is lost itself, no key of a face is believed: everybody enrols again.

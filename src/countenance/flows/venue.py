@@ -37,6 +37,10 @@ DEMO_VERIFY = Distance(0.48)
 DEMO_SEARCH = Distance(0.35)
 
 
+OLDER = {"store-restored", "gone-missing", "gone-malformed"}
+"""What says that a store is not the newest."""
+
+
 class Venue:
     """Everything a story needs. See `opening.open_venue`."""
 
@@ -76,6 +80,8 @@ class Venue:
         try:
             self._none_older()
         except StoreFault as fault:
+            if fault.code not in OLDER:
+                raise
             self._restored = fault
 
     @property

@@ -7,6 +7,7 @@ protected header is exactly {1: alg}, the unprotected one exactly {4: kid} or {5
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,11 @@ def sign1(payload: bytes, key: Ed25519PrivateKey, kid: bytes, aad: bytes = b"") 
     return canonical.encode(CBORTag(_SIGN1, [_EDDSA, {4: kid}, payload, signature]))
 
 
+def key_id(key: Ed25519PublicKey) -> bytes:
+    """Return the id of a public key: the first 8 bytes of its SHA-256."""
+    return hashlib.sha256(key.public_bytes_raw()).digest()[:8]
+
+
 def peek_kid(message: bytes, what: str) -> bytes:
     """Return the key id of a COSE_Sign1 that is not verified yet. Raises BadInput(`what`-malformed)."""
     _protected, unprotected, *_rest = _parts(message, _SIGN1, 4, what)
@@ -41,13 +47,15 @@ def verify1(message: bytes, key: Ed25519PublicKey, what: str, aad: bytes = b"",
             largest: int = canonical.LARGEST) -> bytes:
     """Return the payload of a COSE_Sign1, verified. Raises BadInput: `what`-malformed, `what`-altered."""
     protected, unprotected, payload, signature = _parts(message, _SIGN1, 4, what, largest)
-    _kid(unprotected, what)
+    kid = _kid(unprotected, what)
     if protected != _EDDSA or not isinstance(payload, bytes) or not isinstance(signature, bytes):
         raise _malformed(what)
+    if kid != key_id(key):
+        raise _altered(what)
     try:
         key.verify(signature, canonical.encode(["Signature1", protected, aad, payload]))
     except InvalidSignature:
-        raise BadInput(f"{what}-altered", f"This {what} was altered, or signed by somebody else.") from None
+        raise _altered(what) from None
     return payload
 
 
@@ -93,6 +101,10 @@ def _nonce(header: Any, what: str) -> bytes:
     if not isinstance(nonce, bytes) or len(nonce) != _NONCE_BYTES:
         raise _malformed(what)
     return nonce
+
+
+def _altered(what: str) -> BadInput:
+    return BadInput(f"{what}-altered", f"This {what} was altered, or signed by somebody else.")
 
 
 def _malformed(what: str) -> BadInput:

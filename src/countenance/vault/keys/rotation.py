@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
+from countenance.errors import StoreFault
 from countenance.quantities import Instant
 from countenance.storage import engine as engines
 from countenance.storage.key_schema import wrapped_key
@@ -21,6 +22,8 @@ from countenance.vault.keys import gone
 from countenance.vault.keys.epochs import Epoch
 from countenance.vault.keys.sealing import Wrapping
 from countenance.vault.keys.third import ThirdPlace
+
+_ROUNDS = 10
 
 BATCH = 20_000
 """Keys of one transaction: 3 MB of log, and as often a sync to the disk."""
@@ -55,12 +58,12 @@ def rotate(engine: Engine, place: ThirdPlace, now: Instant, living: Callable[[],
             epochs.append(fresh)
         total = int(connection.execute(select(func.count()).select_from(wrapped_key)).scalar_one())
     turn = _Turn(epochs[0], epochs[1], living(), total)
-    ended = False
-    while not ended:  # again where a key was made under the old epoch meanwhile
+    for _round in range(_ROUNDS):  # again where a key was made under the old epoch meanwhile
         _rewrap(engine, turn, progress)
         engines.empty_wal(engine)
-        ended = _ended(engine, place, turn)
-    return turn.new.number
+        if _ended(engine, place, turn):
+            return turn.new.number
+    raise StoreFault("store-corrupt", "A key cannot be brought under the new epoch; the key store is damaged.")
 
 
 def _rewrap(engine: Engine, turn: _Turn, progress: Callable[[int, int], None]) -> None:

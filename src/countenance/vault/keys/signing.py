@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from countenance import durable
 from countenance.errors import StoreFault
+from countenance.formats.cose import key_id
 
 USES = ("pass", "receipt", "list")
 
@@ -84,6 +84,3 @@ def verifier(folder: Path, use: str) -> Ed25519PublicKey:
         raise StoreFault("signer-missing", f"The public key for each {use} cannot be read.") from None
 
 
-def key_id(key: Ed25519PublicKey) -> bytes:
-    """Return the id of a public key."""
-    return hashlib.sha256(key.public_bytes_raw()).digest()[:8]
