@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 SECRET = 0o600
 SHARED = 0o644
+_SECTOR = 512
 
 
 def _sync_folder(folder: Path) -> None:
@@ -67,14 +69,22 @@ def create(path: Path, data: bytes, mode: int = SHARED) -> None:
 def append(path: Path, data: bytes) -> None:
     """Add whole lines to a text file; durable on return. What a crash left of a half line is cut off first.
 
-    One writer at a time. Raises FileNotFoundError; OSError, then the file may hold part of `data`.
+    A power cut leaves the first part of `data`, never a later one without it: what would lie in two sectors, each of
+    which reaches the disk for itself, is written with the whole file anew. One writer at a time. Raises
+    FileNotFoundError; OSError, then the file may hold part of `data`.
     """
     with path.open("r+b") as file:
-        file.seek(_after_last_line(file.read()))
-        file.truncate()
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        text = file.read()
+        end = _after_last_line(text)
+        if end // _SECTOR == (end + len(data) - 1) // _SECTOR:
+            file.seek(end)
+            file.truncate()
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            return
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    write(path, text[:end] + data, mode)
 
 
 def _after_last_line(text: bytes) -> int:

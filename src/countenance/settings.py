@@ -29,10 +29,14 @@ SHAPE: dict[str, dict[str, type]] = {
     "models": {"pack": str},
 }
 
+MOST = {"gate.sweep_late_after_hours": 72, "gate.lease_minutes": 1_440, "keys.epoch_days": 31,
+        "keys.rotate_within_hours": 24}
+"""What may be settled at most: people are told that copies open nothing after 24 hours. Lower is stricter."""
+
 
 @dataclass(frozen=True)
 class Settings:
-    """One venue's settings. Hours and days are whole numbers; shorter is stricter."""
+    """One venue's settings. Hours and days are whole numbers of at most `MOST`; shorter is stricter."""
 
     venue: VenueId
     name: str
@@ -90,9 +94,10 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(part, dict) or set(part) != set(keys):
             raise StoreFault("settings-keys", f"In venue.toml, [{section or 'top'}] has a wrong or missing key.")
         for key, kind in keys.items():
-            if type(part[key]) is not kind or (kind is int and part[key] < 1):
-                raise StoreFault("settings-value", f"In venue.toml, {section}.{key} has a wrong value.")
-            flat[f"{section}.{key}"] = part[key]
+            name, given = f"{section}.{key}", part[key]
+            if type(given) is not kind or (isinstance(given, int) and not 1 <= given <= MOST.get(name, given)):
+                raise StoreFault("settings-value", f"In venue.toml, {name} has a wrong value.")
+            flat[name] = given
     if set(value) - {s for s in SHAPE if s} - set(SHAPE[""]):
         raise StoreFault("settings-keys", "venue.toml has a section that this program does not know.")
     return flat

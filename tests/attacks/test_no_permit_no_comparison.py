@@ -765,7 +765,7 @@ def key_before_its_pass_was_issued(w: World) -> None:
 
 def _opened_in_another_pass(w: World, who: enrol.Enrolled) -> None:
     other = replace(_content(w, who), face_id=b"another face id!")
-    granted, shown = w.granted(who), replace(w.shown(who), binding=other.binding())
+    granted, shown = w.granted(who), replace(w.shown(who), content=other)
     w.begin()
     w.venue.vault.open(granted.permit, w.stored(who), shown)
 

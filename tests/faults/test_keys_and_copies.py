@@ -1,5 +1,5 @@
-"""Every durable effect of `rotate`, `withdraw`, `replace`, `backup` and `restore` fails, before or after it took effect,
-or ends the process. Then the venue is opened again, and a restore is done again where one is asked for.
+"""Every durable effect of `rotate`, `withdraw`, `replace`, `backup` and `restore` fails, before or after it took
+effect, or ends the process. Then the venue is opened again, and a restore is done again where one is asked for.
 
 Nobody who withdrew comes back, neither at the gate nor for somebody who has the disk, the root and their pass; nobody
 who is here, in the stores and in the copies, is lost.
@@ -7,10 +7,13 @@ who is here, in the stores and in the copies, is lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from countenance.errors import BadInput, CountenanceError, Refused, StoreFault
 from countenance.flows import backup, passes, replace, revocations, rotate, sweep, withdraw
 from countenance.flows.restore import Copies
@@ -88,10 +91,8 @@ def goes_wrong(faults: Deaths, monkeypatch: pytest.MonkeyPatch, story: Callable[
             with pytest.raises(Crash):
                 story()
         else:
-            try:
+            with suppress(CountenanceError, OSError):
                 story()
-            except (CountenanceError, OSError):
-                pass
     assert faults.struck
 
 
@@ -128,8 +129,8 @@ def test_the_attacker_finds_an_old_epoch_under_any_name(town: Town, tmp_path: Pa
 
 # -- rotate
 
-ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit keys.db", "commit keys.db", "empty keys.db",
-          "commit keys.db", "replace epoch.key", "write gone.list", "commit countenance.db"]
+ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit keys.db", "commit keys.db",
+          "empty keys.db", "commit keys.db", "replace epoch.key", "write gone.list", "commit countenance.db"]
 ELSEWHERE_TOO = [*ROTATE[:2], "replace epoch.key", *ROTATE[2:8], "replace epoch.key", *ROTATE[8:]]
 
 
@@ -137,8 +138,8 @@ def with_a_copy_elsewhere(folder: Path) -> Path:
     """Name a place for the copy of the epoch key, inside the folder, so that what a death leaves has it too."""
     there, settings = folder / "elsewhere", folder / "venue.toml"
     there.mkdir(exist_ok=True)
-    lines = settings.read_text("utf-8").splitlines()
-    settings.write_text("\n".join(f'offsite = "{there}"' if line.startswith("offsite") else line for line in lines), "utf-8")
+    told = re.sub(r"(?m)^offsite = .*$", f'offsite = "{there}"', settings.read_text("utf-8"))
+    settings.write_text(told, "utf-8")
     if not (there / "epoch.key").exists():
         (there / "epoch.key").write_bytes((folder / "epoch.key").read_bytes())
     return folder
@@ -164,7 +165,6 @@ def test_a_rotation_that_stopped_anywhere_leaves_out_nobody_and_no_older_copy_op
     here = town.living + town.new
     faults = Deaths(at, when, dies=dies, folder=folder, left=tmp_path / "left")
     with open_venue(folder, clock) as venue:
-        venue.keys.make([custody.nobody()])
         goes_wrong(faults, monkeypatch, lambda: rotate.rotate(venue))
         if not dies:
             assert opened_by_attacker(folder, town.everybody) == names(here)
@@ -178,7 +178,6 @@ def test_a_rotation_that_stopped_anywhere_leaves_out_nobody_and_no_older_copy_op
         assert opened_by_attacker(left, town.everybody, town.keys) == names(here + (() if begun else town.later))
         assert let_in(venue, here[at % 3 :: 3]) == names(here[at % 3 :: 3])
         assert let_in(venue, town.gone) == set()
-        assert len(zombies(venue)) == (not begun)
         rotate.rotate(venue)
         assert zombies(venue) == set()
         venue.keys.place.epochs.require_offsite()
@@ -189,8 +188,8 @@ def test_a_rotation_that_stopped_anywhere_leaves_out_nobody_and_no_older_copy_op
 
 WITHDRAW = ["commit countenance.db", "commit keys.db", "append gone.list", "commit keys.db", "append gone.list",
             "empty keys.db", "commit countenance.db", "commit countenance.db", "empty countenance.db"]
-REPLACE = ["commit countenance.db", *WITHDRAW, "commit countenance.db", "write revocations.list"]
-KEPT = [REPLACE[0], *REPLACE[-2:]]
+REPLACE = [*WITHDRAW[:3], *WITHDRAW, "commit countenance.db", "commit countenance.db", "write revocations.list"]
+KEPT = [*REPLACE[:3], *REPLACE[-3:]]
 """Replacing the pass of somebody whose face the venue keeps."""
 
 
@@ -346,7 +345,7 @@ def test_a_backup_that_stopped_anywhere_is_absent_or_whole_or_refused(
 # -- restore
 
 
-EFFECTS = {"data": 52, "keys": 76, "both": 56, "by hand": 48}
+EFFECTS = {"data": 55, "keys": 76, "both": 56, "by hand": 48}
 """How many effects each way has; the tests below go through all of them."""
 
 # Each way ends in the same steps: the others are taken at some of their points.

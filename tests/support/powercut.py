@@ -24,7 +24,9 @@ from sqlalchemy import Connection, Engine
 from countenance.storage import engine as engines
 
 LOG, MEMORY = "-wal", "-shm"
-BLOCK = 4_096
+BLOCK = 512
+"""Bytes of a file that reach the disk together; smaller is stricter."""
+
 SAMPLED = 4
 """How many further subsets of what was not synced are drawn at each moment."""
 

@@ -116,7 +116,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "_PRAGMAS", tuple(
             pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in engines._PRAGMAS))
-        patch.setattr(people, "find", lambda *_: None)
+        patch.setattr(people, "find", lambda *_, **__: None)
         folder = support.make_venue(tmp_path_factory.mktemp("crowd") / "zoo",
                                     tickets={f"t{number}": LONG for number in range(PEOPLE)})
         passes: dict[Who, str] = {}

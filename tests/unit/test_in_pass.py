@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from countenance.flows.venue import Venue
 from countenance.formats import claim169, cose
 from countenance.formats import passes as form
 from countenance.formats.passes import Custody
-from countenance.quantities import PurposeId, TemplateId
+from countenance.quantities import PassId, PurposeId, TemplateId, VenueId
 from countenance.storage import schema
 from countenance.vault import residue
 from countenance.vault.keys import in_pass
@@ -29,6 +30,7 @@ from support.keystore import BEN, everybody_lives, faces_of, held_by, made
 from support.venue import KEYED, SEARCH, START, VERIFY, StubPack, enrolled, open_venue, rows_of, vector_of
 
 DIGEST, OTHER = bytes([7]) * 32, bytes([8]) * 32
+BLANK = form.Pass(PassId("1" * 32), VenueId("v"), "r", Custody.CARRIED, START, START)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,11 @@ def code_of(act: Callable[[], object]) -> str:
     with pytest.raises(CountenanceError) as caught:
         act()
     return caught.value.code
+
+
+def of(shown: Shown, **other: Any) -> Shown:
+    """Return the same pass with another content."""
+    return replace(shown, content=replace(shown.content, **other))
 
 
 def opens(keys: KeyStore, ref: KeyRef, digest: bytes) -> bytes:
@@ -183,10 +190,10 @@ def test_each_part_of_what_is_shown_must_be_right(venue: Venue, purpose: Purpose
     ada, ben = enrolled(venue, purpose=purpose), enrolled(venue, "ben", 2, purpose)
     shown, bens, stored = shown_at(venue, ada), shown_at(venue, ben), stored_of(venue, ada)
     wrong = {
-        "pass-unknown": replace(shown, digest=bens.digest), "pass-altered": replace(shown, secret=bens.secret),
-        "pass-altered ": replace(shown, binding=bens.binding), "pack-other": replace(shown, pack=bytes(8)),
+        "pass-unknown": replace(shown, digest=bens.digest), "pass-altered": of(shown, secret=bens.content.secret),
+        "pass-altered ": of(shown, pass_id=bens.content.pass_id), "pack-other": of(shown, pack=bytes(8)),
         "permit-scope": bens, "key-altered": replace(shown, key=replace(shown.key, key_id=bens.key.key_id)),
-        "pass-malformed": replace(shown, secret=b""), "holder-key-missing": None}
+        "pass-malformed": of(shown, secret=b""), "holder-key-missing": None}
     for code, other in wrong.items():
         granted = granted_to(venue, ada)
         assert code_of(lambda o=other, g=granted: venue.vault.open(g.permit, stored, o)) == code.strip()
@@ -208,20 +215,20 @@ def test_a_ciphertext_of_a_holder_opens_in_its_own_place_only(venue: Venue) -> N
 @pytest.mark.parametrize("inside", [b"", b"k" * 31, b"k" * 33, claim169.write(b"k" * 32)])
 def test_a_secret_that_is_no_key_is_refused(venue: Venue, inside: bytes) -> None:
     ref = made(venue.keys, kind=PASS)
-    secret = venue.keys._with_new_pass(ref, lambda key: cose.encrypt0(inside, key, b"bound"))
+    secret = venue.keys._with_new_pass(ref, lambda key: cose.encrypt0(inside, key, BLANK.binding()))
     venue.keys.bind(ref, DIGEST)
-    shown = Shown(ref, DIGEST, secret, b"bound", bytes(8))
+    shown = Shown(ref, DIGEST, replace(BLANK, secret=secret))
     assert code_of(lambda: in_pass.open_for_holder(faces_of(venue.keys), shown, b"", b"")) == "pass-malformed"
-    elsewhere = replace(shown, binding=b"elsewhere")
+    elsewhere = of(shown, pack=bytes(8))
     assert code_of(lambda: in_pass.open_for_holder(faces_of(venue.keys), elsewhere, b"", b"")) == "pass-altered"
 
 
 @pytest.mark.parametrize("inside", [b"", b"\0" * 128, claim169.write(b"")[:-1], claim169.write(b"x") + b"\0"])
 def test_a_secret_that_is_no_template_is_refused(venue: Venue, inside: bytes) -> None:
     ref = made(venue.keys, kind=PASS)
-    secret = venue.keys._with_new_pass(ref, lambda key: cose.encrypt0(inside, key, b"bound"))
+    secret = venue.keys._with_new_pass(ref, lambda key: cose.encrypt0(inside, key, BLANK.binding()))
     venue.keys.bind(ref, DIGEST)
-    shown = Shown(ref, DIGEST, secret, b"bound", bytes(8))
+    shown = Shown(ref, DIGEST, replace(BLANK, secret=secret))
     assert code_of(lambda: in_pass.carried(faces_of(venue.keys), shown)) == "pass-malformed"
 
 

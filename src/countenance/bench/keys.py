@@ -133,14 +133,14 @@ def _withdrawing(number: int) -> dict[str, Any]:
 @contextmanager
 def _noted(venue: Venue, stopped: list[float], start: float) -> Iterator[None]:
     """Note when the first key is destroyed: right before it, everything that could match has stopped."""
-    destroy, clock = venue.keys.destroy, SystemClock()
+    destroy, clock = venue.keys.destroy_of, SystemClock()
 
-    def noting(key_ids: Sequence[KeyId]) -> None:
+    def noting(person: PersonId, purpose: str, key_ids: Sequence[KeyId]) -> None:
         stopped.append((clock.monotonic() - start) * 1000)
-        destroy(key_ids)
+        destroy(person, purpose, key_ids)
 
-    venue.keys.destroy = noting  # type: ignore[method-assign]  # for the time of one withdrawal
+    venue.keys.destroy_of = noting  # type: ignore[method-assign]  # for the time of one withdrawal
     try:
         yield
     finally:
-        venue.keys.destroy = destroy  # type: ignore[method-assign]  # as it was
+        venue.keys.destroy_of = destroy  # type: ignore[method-assign]  # as it was

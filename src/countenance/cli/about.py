@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, YesOption, confirmed, opened, print_out, reserved
+from countenance.cli.common import (
+    HERE,
+    JsonOption,
+    RefOption,
+    VenueOption,
+    YesOption,
+    confirmed,
+    opened,
+    person_of,
+    print_out,
+    reserved,
+)
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
@@ -21,7 +32,8 @@ def register(app: typer.Typer) -> None:
 
 
 def about(
-    person: Annotated[str, typer.Option(help="The person's number here.")],
+    person: Annotated[str, typer.Option(help="The person's number here.")] = "",
+    reference: RefOption = "",
     erase: Annotated[bool, typer.Option("--erase", help="Erase everything held about this person.")] = False,
     receipts_out: Annotated[Path | None, typer.Option(
         "--receipts-out", help="With --erase: an existing folder; erasures.json is written there.")] = None,
@@ -31,13 +43,13 @@ def about(
 ) -> None:
     """Show, or erase, everything held about one person."""
     from countenance.flows import about as story
-    from countenance.quantities import PersonId
 
     with opened(venue) as here:
+        whose = person_of(here, person, reference)
         if erase:
-            _erase(here, PersonId(person), receipts_out, yes, as_json)
+            _erase(here, whose, receipts_out, yes, as_json)
             return
-        held = story.about(here, PersonId(person))
+        held = story.about(here, whose)
     lines = [f"Held about {held['person']} (booking {held['reference']}):"]
     lines += [f"  consent  {c['purpose']}: {c['state']}, until {c['expires_at']} ({c['act']})"
               for c in held["consents"]]

@@ -52,14 +52,17 @@ def restore(
     if (data is None and keys is None) != in_place:
         raise BadInput("restore-what", "Give --data or --keys, or --in-place alone.")
     copies = story.Copies(data, keys)
-    loss = story.examine(venue, copies)
-    confirmed(f"{loss.people} people and {loss.events} events that are here are not in these copies and would be lost, "
-              "and everybody is asked again. Go on?", "Nothing was changed.", yes)
+    clock = SystemClock()
+    loss = story.examine(venue, copies, clock)
+    confirmed(f"{loss.people} people and {loss.events} events that are here are not in these copies and would be lost. "
+              f"{loss.records} people whose record no key opens would be erased, and {loss.faces} faces that no key "
+              "opens given up. Everybody is asked again. Go on?", "Nothing was changed.", yes)
     tickets = CsvEntitlement(venue / settings.load(venue).entitlement_csv)
     with progress("Rewrapping keys", as_json) as update:
-        done = story.restore(venue, tickets, SystemClock(), copies, update)
+        done = story.restore(venue, tickets, clock, copies, update)
     print_out(as_json, {"asked_again": done.asked_again, "unopened": done.unopened, "erased": done.erased,
-                        "epoch": done.epoch, "lost_people": loss.people, "lost_events": loss.events},
+                        "epoch": done.epoch, "lost_people": loss.people, "lost_events": loss.events,
+                        "lost_records": loss.records, "lost_faces": loss.faces},
               f"Restored. {done.asked_again} consents wait for their person to renew them; "
               f"{done.unopened} faces have no key any more and may enrol again; "
               f"{done.erased} people without a record were erased. Epoch {done.epoch} has begun.")

@@ -17,6 +17,7 @@ from countenance.errors import BadInput
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
     from countenance.formats.notices import Notice
+    from countenance.quantities import PersonId
 
 LARGEST_FILE = 64 << 20
 """Bytes of a picture file that are read at all."""
@@ -26,6 +27,7 @@ _PICTURES = (b"\x89PNG", b"\xff\xd8\xff")
 
 VenueOption = Annotated[Path, typer.Option(
     "--venue", "-v", envvar="COUNTENANCE_VENUE", help="The venue's data folder.", file_okay=False)]
+RefOption = Annotated[str, typer.Option("--ref", help="Their booking number, instead.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 LanguageOption = Annotated[str, typer.Option("--language", help="Language of the notice: en or zh.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; say yes.")]
@@ -69,6 +71,21 @@ def read_text(path: Path) -> str:
         return read(path).decode()
     except UnicodeDecodeError:
         raise BadInput("file-unreadable", f"{path.name} is not a text file in UTF-8.") from None
+
+
+def person_of(venue: Venue, person: str, reference: str) -> PersonId:
+    """Return whom a desk means, by their number here or by their booking number.
+
+    Raises BadInput(person-missing), Refused(person-unknown).
+    """
+    from countenance.flows import people
+    from countenance.quantities import PersonId
+
+    if person:
+        return PersonId(person)
+    if not reference:
+        raise BadInput("person-missing", "Whose? Give --ref with the booking number, --person, or a pass.")
+    return people.by_reference(venue, reference)
 
 
 def read_pass(path: Path) -> str:

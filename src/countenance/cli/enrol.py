@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -70,7 +71,7 @@ def enrol(
         notice = _notice(here, purpose, language)
         agreed = yes or (not no and _ask(notice, language))
         if not agreed:
-            _say_no(here, reference, pass_out, as_json)
+            _say_no(here, reference, _Paper(pass_out, card, size, scan), as_json)
         else:
             _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel)), notice, image,
                      _Paper(pass_out, card, size, scan), receipt_out, as_json)
@@ -93,12 +94,13 @@ def _ask(notice: Notice, language: str) -> bool:
             return answer == "face"
 
 
-def _say_no(venue: Venue, reference: str, pass_out: Path, as_json: bool) -> None:
+def _say_no(venue: Venue, reference: str, paper: _Paper, as_json: bool) -> None:
     from countenance.flows.enrol import say_no
 
-    say_no(venue, reference, hand_over(pass_out))
-    print_out(as_json, {"outcome": "plain", "pass": str(pass_out)},
-              f"A plain pass is in {pass_out}. Nothing about this person's face was taken or kept.")
+    with _taken_back_on_failure(paper):
+        say_no(venue, reference, _hand_over(venue, paper))
+    print_out(as_json, {"outcome": "plain", "pass": str(paper.file)},
+              f"A plain pass is in {paper.file}. Nothing about this person's face was taken or kept.")
 
 
 class _Paper(NamedTuple):
@@ -108,6 +110,21 @@ class _Paper(NamedTuple):
     card: Path | None
     size: str
     scan: bool
+
+
+@contextmanager
+def _taken_back_on_failure(paper: _Paper) -> Iterator[None]:
+    """Delete the files of a pass that came to nothing; what stood there before is left alone."""
+    for path in (paper.file, paper.card):
+        if path is not None and path.exists():
+            raise BadInput("file-exists", f"{path.name} exists already; give another name.")
+    try:
+        yield
+    except BaseException:
+        for path in (paper.file, paper.card):
+            if path is not None:
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _hand_over(venue: Venue, paper: _Paper) -> Callable[[str], str]:
@@ -131,10 +148,7 @@ def _say_yes(venue: Venue, reference: str, answer: Yes, notice: Notice, image: P
 
     if image is None:
         raise BadInput("image-missing", "A picture of the person is needed: --image FILE.")
-    for path in (paper.file, paper.card):
-        if path is not None and path.exists():
-            raise BadInput("file-exists", f"{path.name} exists already; it was left as it is.")
-    with reserved(receipt_out) as write_receipt:
+    with _taken_back_on_failure(paper), reserved(receipt_out) as write_receipt:
         enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
                                _hand_over(venue, paper))
         write_receipt(enrolled.receipt)

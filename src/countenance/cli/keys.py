@@ -45,7 +45,7 @@ def status(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
 def copy(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
     """Write the off-site copy of the epoch key (settings: keys.offsite)."""
     with opened(venue) as here:
-        here.keys.place.epochs.copy_offsite()
+        here.keys.copy_offsite()
         place = here.settings.offsite
     print_out(as_json, {"copied": place}, f"The copy in {place} is that of the epoch in force.")
 
@@ -54,11 +54,14 @@ def copy(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
 def fetch(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
     """Take a lost epoch key back from its off-site copy."""
     from countenance import settings
+    from countenance.flows.found import KEYS
     from countenance.vault.keys import roots
+    from countenance.vault.keys.rows import newest_epoch_in
     from countenance.vault.keys.third import ThirdPlace
 
     here = settings.load(venue)
-    ThirdPlace.of(venue, roots.open_root(here.root, venue), here.offsite).epochs.fetch()
+    place = ThirdPlace.of(venue, roots.open_root(here.root, venue), here.offsite)
+    place.epochs.fetch(newest_epoch_in(venue / KEYS))
     print_out(as_json, {"fetched": here.offsite}, "The epoch key is back.")
 
 
@@ -70,6 +73,7 @@ def renew_signer(
     as_json: JsonOption = False,
 ) -> None:
     """Retire a signing key that leaked. What it signed counts no more: every pass is then made anew."""
+    from countenance.flows import revocations
     from countenance.flows.found import SIGNING
     from countenance.vault.keys import signing
 
@@ -78,4 +82,6 @@ def renew_signer(
     confirmed("Everything that this key signed counts no more. Go on?", "The key was left as it is.", yes)
     with opened(venue) as here:
         kid = signing.renew(here.folder / SIGNING, use)
+        if use == "list":
+            revocations.post(here)  # the lane without faces reads it with the new key from now on
     print_out(as_json, {"use": use, "kid": kid.hex()}, f"A new key signs each {use} now: {kid.hex()}.")

@@ -59,16 +59,23 @@ def replace(
 
     A face that was in the old pass is ended. Who wants one again enrols again.
     """
+    from countenance.clock import utc_text
     from countenance.flows import replace as story
+    from countenance.flows import revocations
 
     with opened(venue) as here:
         done = story.replace(here, reference, hand_over(out))
         if card is not None:
             write_card(here, done.pass_text, card, size)
+        with here.store.read() as unit:
+            final_by = revocations.final_by(unit)
+    until = utc_text(final_by) if final_by else ""
     ended = [one.purpose for one in done.ended]
-    print_out(as_json, {"outcome": "replaced", "pass": str(out), "ended": ended},
+    print_out(as_json, {"outcome": "replaced", "pass": str(out), "ended": ended, "final_by": until},
               f"The old pass is void. A plain pass is in {out}.",
-              *([f"The face in it is ended, for: {', '.join(ended)}."] if ended else []))
+              *([f"The face in it is ended, for: {', '.join(ended)}."] if ended else []),
+              *([f"A gate that works from a copy of the list takes the old one until it gets the next, "
+                 f"at the latest {until}."] if until else []))
 
 
 @app.command("card")

@@ -28,4 +28,5 @@ def sweep(
     print_out(
         as_json, {"dry_run": dry_run, **asdict(done)},
         f"{'Would end' if dry_run else 'Ended'} {done.expired} consents; people erased: {done.people}; "
-        f"rows removed: {done.rows}; keys rotated: {'yes' if done.rotated else 'no'}.")
+        f"rows removed: {done.rows}; keys rotated: {'yes' if done.rotated else 'no'}.",
+        *(["Older backups of the keys open nothing any more: run countenance backup keys."] if done.rotated else []))

@@ -1,8 +1,13 @@
-"""Purposes and their notices. The newest version of a notice is the one in force."""
+"""Purposes and their notices. The newest version of a notice is the one in force.
+
+What is done with a face is what its notice says: a purpose whose row says another custody, or another time, than the
+notice in force is altered, and serves nobody.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import bindparam, func, insert, select
@@ -10,6 +15,7 @@ from sqlalchemy import bindparam, func, insert, select
 from countenance.errors import BadInput, Refused, StoreFault
 from countenance.formats import notices as form
 from countenance.formats.notices import Notice
+from countenance.formats.passes import Custody
 from countenance.quantities import PurposeId, VenueId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
@@ -32,49 +38,83 @@ def _purpose(row: Any) -> Purpose:
                    row.valid_days, row.gallery_cap)
 
 
+_COMPARED = {Custody.VENUE_KEYED.value: "search", Custody.CARRIED.value: "verify", Custody.HOLDER_KEYED.value: "verify"}
+
 _PURPOSE = select(schema.purpose).where(schema.purpose.c.purpose_id == bindparam("wanted"))
-_IN_FORCE = (select(schema.notice.c.canonical, schema.notice.c.notice_hash)
+_IN_FORCE = (select(schema.notice.c.canonical, schema.notice.c.notice_hash, schema.notice.c.version)
              .where(schema.notice.c.purpose_id == bindparam("wanted"))
              .order_by(schema.notice.c.version.desc()).limit(1))
 
 
 def purpose(unit: Unit, purpose_id: PurposeId) -> Purpose:
-    """Return a purpose. Raises Refused(purpose-unknown)."""
-    if f"purpose/{purpose_id}" in unit.memo:
-        return cast("Purpose", unit.memo[f"purpose/{purpose_id}"])
-    row = unit.run(_PURPOSE, {"wanted": purpose_id}).one_or_none()
-    if row is None:
-        raise Refused("purpose-unknown", "This venue has no such purpose.")
-    unit.memo[f"purpose/{purpose_id}"] = _purpose(row)
-    return _purpose(row)
+    """Return a purpose, as its notice in force says it.
+
+    Raises Refused(purpose-unknown, notice-missing), StoreFault(purpose-altered, notice-altered).
+    """
+    if f"purpose/{purpose_id}" not in unit.memo:
+        found = _known(unit, purpose_id)
+        _as_told(found, _newest(unit, purpose_id)[0])
+        unit.memo[f"purpose/{purpose_id}"] = found
+    return cast("Purpose", unit.memo[f"purpose/{purpose_id}"])
+
+
+def require_known(unit: Unit, purpose_id: PurposeId) -> None:
+    """Raise Refused(purpose-unknown). For what ends a consent: that goes on where a purpose or notice was altered."""
+    _known(unit, purpose_id)
 
 
 def in_force(unit: Unit, purpose_id: PurposeId) -> Notice:
-    """Return the notice in force for a purpose. Raises Refused(notice-missing)."""
-    if f"notice/{purpose_id}" not in unit.memo:
-        unit.memo[f"notice/{purpose_id}"] = _unaltered(*_newest(unit, purpose_id))
-    return cast("Notice", unit.memo[f"notice/{purpose_id}"])
+    """Return the notice in force for a purpose. Raises as `purpose`."""
+    purpose(unit, purpose_id)
+    return _newest(unit, purpose_id)[0]
 
 
 def hash_in_force(unit: Unit, purpose_id: PurposeId) -> str:
-    """Return the hash of the notice in force. Raises Refused(notice-missing)."""
-    if f"notice/{purpose_id}" in unit.memo:
-        return in_force(unit, purpose_id).hash
-    return str(_newest(unit, purpose_id).notice_hash)
+    """Return the hash of the notice in force. Raises Refused(notice-missing), StoreFault(notice-altered)."""
+    return _newest(unit, purpose_id)[1]
+
+
+def _known(unit: Unit, purpose_id: PurposeId) -> Purpose:
+    row = unit.run(_PURPOSE, {"wanted": purpose_id}).one_or_none()
+    if row is None:
+        raise Refused("purpose-unknown", "This venue has no such purpose.")
+    return _purpose(row)
+
+
+def _as_told(found: Purpose, notice: Notice) -> None:
+    told = (notice.custody, notice.valid_days, _COMPARED.get(notice.custody))
+    if (found.custody, found.valid_days, found.comparison) != told:
+        raise StoreFault("purpose-altered", "This purpose is not what its notice says; it was altered in the store.")
 
 
 def _unaltered(canonical: bytes, notice_hash: str) -> Notice:
-    notice = form.parse(canonical)
-    if notice.hash != notice_hash:
+    notice, found = _parsed(canonical)
+    if found != notice_hash:
         raise StoreFault("notice-altered", "The text of a notice was altered after people agreed to it.")
     return notice
 
 
-def _newest(unit: Unit, purpose_id: PurposeId) -> Any:
-    row = unit.run(_IN_FORCE, {"wanted": purpose_id}).one_or_none()
-    if row is None:
-        raise Refused("notice-missing", "There is no notice for this purpose, so nobody can agree to it.")
-    return row
+@lru_cache(maxsize=64)
+def _parsed(canonical: bytes) -> tuple[Notice, str]:
+    """Parse and hash a notice once in a process: every decision at a gate asks for the one in force."""
+    notice = form.parse(canonical)
+    return notice, notice.hash
+
+
+def _newest(unit: Unit, purpose_id: PurposeId) -> tuple[Notice, str]:
+    if f"notice/{purpose_id}" not in unit.memo:
+        row = unit.run(_IN_FORCE, {"wanted": purpose_id}).one_or_none()
+        if row is None:
+            raise Refused("notice-missing", "There is no notice for this purpose, so nobody can agree to it.")
+        notice = _unaltered(row.canonical, row.notice_hash)
+        _in_its_row(notice, purpose_id, row.version)
+        unit.memo[f"notice/{purpose_id}"] = notice, row.notice_hash
+    return cast("tuple[Notice, str]", unit.memo[f"notice/{purpose_id}"])
+
+
+def _in_its_row(notice: Notice, purpose_id: PurposeId, version: int) -> None:
+    if (notice.purpose, notice.version) != (purpose_id, version):
+        raise StoreFault("notice-altered", "A notice stands in the place of another; the store was altered.")
 
 
 def by_hash(unit: Unit, notice_hash: str) -> Notice:
@@ -90,9 +130,9 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
     """Put a new version in force. Consents to older ones stop matching until renewed (K04).
 
     `texts` needs exactly the languages of the version before. Raises BadInput: notice-text,
-    notice-languages, notice-unchanged.
+    notice-languages, notice-unchanged. Raises as `purpose` too, but for notice-missing.
     """
-    about = purpose(unit, purpose_id)
+    about = _known(unit, purpose_id)
     table = schema.notice
     newest = select(func.max(table.c.version)).where(table.c.purpose_id == purpose_id)
     last = unit.run(newest).scalar_one() or 0
@@ -103,7 +143,7 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
     unit.run(insert(table).values(
         notice_hash=notice.hash, purpose_id=purpose_id, version=notice.version,
         canonical=notice.canonical(), published_at=unit.now))
-    unit.memo[f"notice/{purpose_id}"] = notice
+    unit.memo[f"notice/{purpose_id}"] = notice, notice.hash
     unit.move_gallery(purpose_id)
     unit.move_forward()
     unit.tell("notice", {"purpose": purpose_id, "version": notice.version, "hash": notice.hash})

@@ -58,7 +58,8 @@ class Decision:
 class AtGate:
     """What a gate brings: its door, whether the person comes with their household, its copy of the revocation list.
 
-    `revoked` is for a gate that goes by a copy; one that reads the venue's own store needs none.
+    `revoked` is for a gate that goes by a copy; one that reads the venue's own store needs none. A face that it names
+    is let in by neither way.
     """
 
     door: Door = no_door
@@ -117,8 +118,11 @@ def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, ga
             found = venue.matcher.search(granted.permit, probe, held.index, threshold)
     person = held.owners[found.row][0] if isinstance(found, Match) else PersonId("")
     try:
+        if gate.revoked is not None and person:
+            with venue.store.read() as unit:
+                revocations.require_face_of(unit, gate.revoked, person, purpose)
         return _decide(venue, found, person, purpose, gate, timings)        # (8) (9) (10)
-    except Refused:  # withdrawn this very moment: the reason would tell staff whom the face resembled
+    except Refused:  # withdrawn meanwhile, or on the gate's list: the reason would tell staff whom the face resembled
         return _decide(venue, NonMatch(), PersonId(""), purpose, gate, timings)
 
 

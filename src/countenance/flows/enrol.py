@@ -72,18 +72,21 @@ def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
     venue.store.require_forward()
     ticket = _ticket(venue, reference)                                      # (1)
     purpose = _said_yes(venue, purpose_id, yes)                             # (2)
-    known = _known(venue, ticket, purpose_id)
+    known, seen = _known(venue, ticket, purpose_id)
     chip = one_face(venue, camera, timings)                                 # (3)
     person = known.person if known else PersonId(random_id())
     names = _names(person, purpose, known)
-    with _undone_on_failure(venue, person, purpose_id, names) as intent, venue.keys.at_hand():
+    with _undone_on_failure(venue, person, purpose_id, names) as begun, venue.keys.at_hand():
         venue.keys.make(names.new())                                        # (4)
         with venue.store.write() as unit:
+            _nobody_came_between(venue, unit, ticket, known, seen)
             pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
+            intents.made(unit, begun.intent, pending.rows())
+        begun.rows = pending.rows()
         if names.in_pass is not None:
             venue.keys.bind(names.in_pass, issued_digest(pending.text))
         read_back(pending.text, hand_over)                                 # (6)
-        return _go_live(venue, intent, pending)                             # (7)
+        return _go_live(venue, begun.intent, pending)                             # (7)
 
 
 def _ticket(venue: Venue, reference: str) -> Ticket:
@@ -99,16 +102,29 @@ def _said_yes(venue: Venue, purpose_id: PurposeId, yes: Yes) -> notices.Purpose:
     return purpose
 
 
-def _known(venue: Venue, ticket: Ticket, purpose: PurposeId) -> KeyRef | None:
-    """Return the record key of whoever has this ticket. Raises Refused(consent-standing): one face a purpose."""
+def _known(venue: Venue, ticket: Ticket, purpose: PurposeId) -> tuple[KeyRef | None, frozenset[str]]:
+    """Return the record key of whoever has this ticket, and everybody who was looked at.
+
+    Raises Refused(consent-standing): one face a purpose.
+    """
     with venue.store.read() as unit:
-        row = people.find(unit, venue.keys, ticket.reference)
+        row, seen = people.find(unit, venue.keys, ticket.reference), people.everybody(unit)
         if row is None:
-            return None
+            return None, seen
         standing = {c.purpose for c in consents.all_of(unit, PersonId(row.person_id)) if c.state is State.GIVEN}
     if purpose in standing:
         raise Refused("consent-standing", "Somebody is enrolled on this ticket already; withdraw that first.")
-    return people.record_ref(row)
+    return people.record_ref(row), seen
+
+
+def _nobody_came_between(venue: Venue, unit: Unit, ticket: Ticket, known: KeyRef | None,
+                         seen: frozenset[str]) -> None:
+    """Look again, as the capture took time, and two desks may have one ticket. Raises Refused(enrolment-crossed)."""
+    crossed = Refused("enrolment-crossed", "Somebody enrolled on this ticket meanwhile; begin again.")
+    if people.find(unit, venue.keys, ticket.reference, besides=seen) is not None:
+        raise crossed
+    if known is not None and known.person not in people.everybody(unit):
+        raise crossed
 
 
 def _names(person: PersonId, purpose: notices.Purpose, known: KeyRef | None) -> _Names:
@@ -117,16 +133,23 @@ def _names(person: PersonId, purpose: notices.Purpose, known: KeyRef | None) -> 
                   new_ref(kind, person, purpose.purpose_id))
 
 
+@dataclass
+class _Begun:
+    intent: Intent
+    rows: dict[str, str] | None = None
+
+
 @contextmanager
-def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[Intent]:
+def _undone_on_failure(venue: Venue, person: PersonId, purpose: PurposeId, names: _Names) -> Iterator[_Begun]:
     with venue.store.write() as unit:
         intent = intents.begin(unit, "enrol", person, purpose, [ref.key_id for ref in names.new()])
+    begun = _Begun(intent)
     try:
-        yield intent
+        yield begun
     except intents.Abandoned:
         raise  # undone by the sweep; the person may have enrolled anew since
     except BaseException:
-        intents.undo(venue, intent)
+        intents.undo(venue, intent, begun.rows)
         raise
 
 
@@ -137,6 +160,9 @@ class _Pending:
     template: TemplateId
     pass_id: str
     text: str
+
+    def rows(self) -> dict[str, str]:
+        return {"consent": self.consent.consent_id, "template": self.template, "pass": self.pass_id}
 
 
 def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, ticket: Ticket, yes: Yes,
@@ -175,17 +201,19 @@ def read_back(text: str, hand_over: HandOver) -> None:
     try:
         read = hand_over(text)
     except OSError:
-        raise BadInput("pass-not-delivered", "The pass could not be written, so it counts for nothing.") from None
+        raise BadInput("pass-not-delivered", "The pass could not be written there, so nobody was enrolled.") from None
     if read.strip() != text:
-        raise BadInput("pass-not-read", "The pass could not be read back, so it counts for nothing.")
+        raise BadInput("pass-not-read", "The pass could not be read back, so nobody was enrolled.")
 
 
 def _go_live(venue: Venue, intent: Intent, pending: _Pending) -> Enrolled:
     with venue.store.write() as unit:
         intents.require_standing(unit, intent)
+        venue.gate.require_live(unit, pending.person, pending.consent.purpose)  # it may be withdrawn already
         template, issued = schema.template, schema.issued_pass
         unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
         unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
+        unit.move_forward()
         entry = unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id,
                                                              "purpose": pending.consent.purpose})
         unit.move_gallery(pending.consent.purpose)

@@ -6,6 +6,7 @@ else. An intent names keys by id and never holds one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def begin(unit: Unit, story: str, person: PersonId, purpose: PurposeId, keys: li
     intent = Intent(random_id(), story, 1, person, purpose, tuple(keys), unit.now)
     unit.run(insert(schema.intent).values(
         intent_id=intent.intent_id, story=story, step=1, person_id=person, purpose_id=purpose,
-        plan=canonical.encode(list(keys)), begun_at=unit.now))
+        plan=_plan(keys, {}), begun_at=unit.now))
     return intent
 
 
@@ -82,32 +83,81 @@ def stands(unit: Unit, intent: Intent) -> bool:
     return unit.run(select(table.c.step).where(table.c.intent_id == intent.intent_id)).one_or_none() is not None
 
 
-def undo(venue: Venue, intent: Intent) -> None:
-    """Undo an enrolment whose person was not told that it succeeded: keys first, then every row it may have left.
+def made(unit: Unit, intent: Intent, rows: dict[str, str]) -> None:
+    """Write down which rows an enrolment has made, table to id: undoing it deletes these and no others."""
+    unit.run(update(schema.intent).where(schema.intent.c.intent_id == intent.intent_id).values(
+        plan=_plan(intent.keys, rows)))
 
-    A batch of made-up people whose one transaction took effect stays, whatever was raised after it.
+
+def undo(venue: Venue, intent: Intent, rows: dict[str, str] | None = None) -> None:
+    """Undo an enrolment whose person was not told that it succeeded: its rows, then its keys.
+
+    Nothing where its story has ended, or was undone before; unless it is the story itself that knows its `rows`, and
+    failed after it went live. What others have built on meanwhile stays: who enrolled again keeps their record.
     """
-    with venue.store.read() as unit:
-        if intent.story == "pad" and not stands(unit, intent):
-            return
-    venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
-        _delete_rows(unit, intent)
+        if not stands(unit, intent):
+            if not _there(unit, rows or {}):
+                return
+            _begun_again(unit, intent, rows or {})
+        keys = _without_rows(unit, intent)
+        unit.run(update(schema.intent).where(schema.intent.c.intent_id == intent.intent_id)
+                 .values(plan=_plan(keys, {})))
         unit.move_gallery(intent.purpose)
+    venue.keys.destroy(keys)
+    with venue.store.write() as unit:
         end(unit, intent)
     venue.store.empty_wal()
 
 
-def _delete_rows(unit: Unit, intent: Intent) -> None:
-    """Delete what an enrolment wrote; of somebody who was on record before, no more than that."""
-    for table, states in ((schema.issued_pass, ("pending", "live")), (schema.template, ("pending", "live")),
-                          (schema.consent, ("given",))):
-        mine = (table.c.person_id == intent.person, table.c.purpose_id == intent.purpose)
-        unit.run(delete(table).where(*mine, table.c.state.in_(states)))
+_MADE = {"pass": (schema.issued_pass, schema.issued_pass.c.pass_id, ("pending", "live")),
+         "template": (schema.template, schema.template.c.template_id, ("pending", "live")),
+         "consent": (schema.consent, schema.consent.c.consent_id, ("given",))}
+
+
+def _there(unit: Unit, rows: dict[str, str]) -> bool:
+    table = schema.template
+    return unit.run(select(table.c.template_id).where(
+        table.c.template_id == rows.get("template", ""))).first() is not None
+
+
+def _begun_again(unit: Unit, intent: Intent, rows: dict[str, str]) -> None:
+    unit.run(insert(schema.intent).values(
+        intent_id=intent.intent_id, story=intent.story, step=intent.step, person_id=intent.person,
+        purpose_id=intent.purpose, plan=_plan(intent.keys, rows), begun_at=intent.begun_at))
+
+
+def _without_rows(unit: Unit, intent: Intent) -> list[KeyId]:
+    """Delete what this enrolment wrote, and return the keys that nobody else needs."""
+    row = unit.run(select(schema.intent.c.plan).where(schema.intent.c.intent_id == intent.intent_id)).one()
+    rows = canonical.decode(row.plan, "intent")["rows"]
+    for name, (table, column, states) in _MADE.items():
+        if name in rows:
+            unit.run(delete(table).where(column == rows[name], table.c.state.in_(states)))
     person = schema.person
-    unit.run(delete(person).where(person.c.person_id == intent.person, person.c.record_key.in_(intent.keys)))
+    mine = unit.run(select(person.c.record_key).where(
+        person.c.person_id == intent.person, person.c.record_key.in_(intent.keys))).scalar_one_or_none()
+    if mine is None:
+        return list(intent.keys)
+    if _others_need(unit, intent):
+        return [key for key in intent.keys if key != mine]
+    unit.run(delete(person).where(person.c.person_id == intent.person))
+    return list(intent.keys)
+
+
+def _others_need(unit: Unit, intent: Intent) -> bool:
+    """Say whether anything else is about the person whom this enrolment put on record."""
+    other = select(schema.intent.c.intent_id).where(
+        schema.intent.c.person_id == intent.person, schema.intent.c.intent_id != intent.intent_id)
+    theirs = [select(table.c.person_id).where(table.c.person_id == intent.person)
+              for table in (schema.issued_pass, schema.template, schema.consent)]
+    return any(unit.run(query.limit(1)).first() is not None for query in (other, *theirs))
+
+
+def _plan(keys: Sequence[KeyId], rows: dict[str, str]) -> bytes:
+    return canonical.encode({"keys": list(keys), "rows": rows})
 
 
 def _intent(row: Any) -> Intent:
     return Intent(row.intent_id, row.story, row.step, PersonId(row.person_id), PurposeId(row.purpose_id),
-                  tuple(KeyId(k) for k in canonical.decode(row.plan, "intent")), row.begun_at)
+                  tuple(KeyId(k) for k in canonical.decode(row.plan, "intent")["keys"]), row.begun_at)

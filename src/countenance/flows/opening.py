@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from countenance import settings
 from countenance.clock import Clock, SystemClock
 from countenance.flows.found import LOCK
 from countenance.flows.ports import Entitlement
@@ -20,14 +21,15 @@ def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = Non
 
     Raises StoreFault: store-absent, store-incomplete, store-missing, store-newer, epoch-missing, ...
     """
-    venue = Venue(folder, clock or SystemClock(), entitlement)
-    try:
-        with moved_in(folder / LOCK) as tenancy:
+    settings.load(folder)
+    with moved_in(folder / LOCK) as tenancy:  # first: a restore may put other files in the place of the databases
+        venue = Venue(folder, clock or SystemClock(), entitlement)
+        try:
             if tenancy.alone:
                 recover(venue)
             else:
                 venue.look_for_older_stores()
             tenancy.share()
             yield venue
-    finally:
-        venue.close()
+        finally:
+            venue.close()

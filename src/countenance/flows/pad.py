@@ -60,6 +60,7 @@ def _batch(venue: Venue, purpose_id: PurposeId, some: range, camera: SyntheticCa
                     yes = Yes(notice.hash, "en", Act.SYNTHETIC)
                     _one(venue, unit, reference(row), record, face, yes, camera)   # (3) (4)
                 intents.end(unit, intent)
+                unit.move_forward()
     except BaseException:
         intents.undo(venue, intent)
         raise

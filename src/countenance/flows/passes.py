@@ -100,7 +100,7 @@ def shown(venue: Venue, unit: Unit, text: str, content: Pass) -> Shown:
     if row.state != "live" or row.pass_key is None:
         raise Refused("pass-unknown", "This pass opens no face here.")
     key = KeyRef(KeyId(row.pass_key), PASS, PersonId(row.person_id), row.purpose_id)
-    found = Shown(key, form.issued_digest(text), content.secret, content.binding(), content.pack)
+    found = Shown(key, form.issued_digest(text), content)
     venue.vault.require_issued(found)
     return found
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from countenance.errors import StoreFault
+from countenance.errors import CountenanceError, StoreFault
 from countenance.flows import intents, rotate, withdraw
 from countenance.flows.found import DRILL
 from countenance.storage import engine as engines
@@ -19,11 +21,15 @@ RESTORED = ".restored"
 """What a copy's name ends in while `restore` looks at it, beside the store whose place it is to take."""
 
 
-def recover(venue: Venue) -> None:
+_OFFSITE = {"offsite-missing", "offsite-newer", "offsite-same"}
+
+
+def recover(venue: Venue, leave_unknown: bool = False) -> None:
     """Roll withdrawals, then erasures forward; undo what did not go live; finish a rotation. Raises StoreFault.
 
     Only for a process that has the folder alone: what another has under way is not a crash. Where a store was put
-    back by hand nothing is touched: the right one may follow.
+    back by hand nothing is touched. What cannot be finished keeps faces waiting (`Venue.require_stores` says why), and
+    the folder open, so that others can withdraw. `leave_unknown`: see `rotate.rotate`.
     """
     discard(venue.folder / DRILL)
     shutil.rmtree(venue.folder / DRILL, ignore_errors=True)
@@ -32,31 +38,69 @@ def recover(venue: Venue) -> None:
     venue.look_for_older_stores()
     if not venue.in_order:
         return
-    finish(venue)
+    with _faces_wait(venue):
+        finish(venue)
     with venue.store.read() as unit:
         ended = unit.mark("forward") or 0
     if ended > venue.keys.place.gone.read().count:  # a crash came between the commit and the note of it
         venue.keys.note(ended)
-    _finish_rotation(venue)
+    if venue.in_order:
+        with _faces_wait(venue):
+            _finish_rotation(venue, leave_unknown)
     venue.store.empty_wal()
     engines.empty_wal(venue.keys.engine)
 
 
+@contextmanager
+def _faces_wait(venue: Venue) -> Iterator[None]:
+    try:
+        yield
+    except CountenanceError as error:
+        venue.hold_faces(StoreFault(error.code, error.sentence))
+
+
 def finish(venue: Venue) -> None:
-    """Roll every withdrawal and erasure forward, and undo what did not go live. Raises StoreFault."""
-    roll_forward(venue)
+    """Roll every withdrawal and erasure forward, and undo what did not go live: each, whatever becomes of the others.
+
+    Raises the first fault at the end.
+    """
+    faults = _Faults()
+    with faults.next():
+        roll_forward(venue)
     with venue.store.read() as unit:
         begun = intents.pending(unit, "enrol", "pad")
     for intent in begun:
-        intents.undo(venue, intent)
+        with faults.next():
+            intents.undo(venue, intent)
+    faults.raise_first()
 
 
-def _finish_rotation(venue: Venue) -> None:
+class _Faults:
+    """What went wrong with each of several stories."""
+
+    def __init__(self) -> None:
+        self._found: list[CountenanceError] = []
+
+    @contextmanager
+    def next(self) -> Iterator[None]:
+        """Go on after this block even where it fails."""
+        try:
+            yield
+        except CountenanceError as error:
+            self._found.append(error)
+
+    def raise_first(self) -> None:
+        """Raise the first error there was, if any."""
+        if self._found:
+            raise self._found[0]
+
+
+def _finish_rotation(venue: Venue, leave_unknown: bool) -> None:
     if venue.keys.rotation_unfinished:
         try:
-            rotate.rotate(venue)
+            rotate.rotate(venue, leave_unknown=leave_unknown)
         except StoreFault as fault:
-            if fault.code != "offsite-missing":  # it stays unfinished, and the gate closes when its date has passed
+            if fault.code not in _OFFSITE:  # it stays unfinished, and the gate closes when its date has passed
                 raise
     elif _untold(venue):
         rotate.tell(venue)
@@ -68,13 +112,19 @@ def _untold(venue: Venue) -> bool:
 
 
 def roll_forward(venue: Venue) -> None:
-    """Finish every withdrawal and erasure that was begun; each step may be repeated, so it is safe at any time."""
+    """Finish every withdrawal and erasure that was begun; each step may be repeated, so it is safe at any time.
+
+    One that fails keeps no other from its end; then the first fault is raised.
+    """
+    faults = _Faults()
     # An erasure ends after the withdrawals that it began.
     for stories in (("withdraw", "expire", "replace"), ("erase",)):
         with venue.store.read() as unit:
             begun = intents.pending(unit, *stories)
         for intent in begun:
-            if intent.story == "erase":
-                withdraw.go_on_erasing(venue, intent)
-            else:
-                withdraw.finish(venue, intent)
+            with faults.next():
+                if intent.story == "erase":
+                    withdraw.go_on_erasing(venue, intent)
+                else:
+                    withdraw.finish(venue, intent)
+    faults.raise_first()

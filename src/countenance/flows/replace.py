@@ -1,9 +1,9 @@
 """replace: a pass is lost, or somebody photographed it (docs/flows.md, replace).
 
-(1) the ticket is good; (2) in one transaction every pass of this booking number made up to now is void, in both lanes;
-(3) a face that was in such a pass, or whose key was, is ended by the steps of a withdrawal: its key is
-destroyed; (4) the list for the lane without faces is written; (5) a plain pass is handed over and read back. A face
-again only by a new enrolment. Asking again after a crash does what is left.
+(1) the ticket is good, and the clock not behind; (2) in one transaction every pass of this booking number made up to
+now is void, in both lanes; (3) a face that was in such a pass, or whose key was, is ended by the steps of a withdrawal:
+its key is destroyed; (4) the list for the lane without faces is written; (5) a plain pass is handed over and read back.
+A face again only by a new enrolment. Asking again after a crash does what is left.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ class Replaced:
 def replace(venue: Venue, reference: str, hand_over: Callable[[str], str]) -> Replaced:
     """Replace every pass of a booking number by one plain pass.
 
-    Raises Refused (ticket-*), BadInput(pass-not-read, pass-not-delivered), StoreFault. The old passes are void
-    even where the new one could not be handed over.
+    Raises Refused (ticket-*), BadInput(pass-not-read, pass-not-delivered), StoreFault: clock-set-back, where a new
+    pass would be one from the future, and nothing is void then. Otherwise the old passes are void even where the new
+    one could not be handed over.
     """
     with venue.store.read() as unit:
         ticket = venue.entitlement.require_good(reference, utc_day(unit.now))   # (1)
     with venue.store.write() as unit:                                           # (2)
-        revocations.void(unit, venue.venue_id, ticket.reference, end_of_day(ticket.valid_until))
+        unit.require_forward()
+        before = revocations.void(unit, venue.venue_id, ticket.reference, end_of_day(ticket.valid_until))
         person = _whose(venue, unit, ticket.reference)
         lost = _faces_in_passes(unit, person)
-        now = unit.now
     ended = [withdraw.withdraw(venue, person, purpose, State.REPLACED) for purpose in lost]   # (3)
     _void(venue, person)
     revocations.post(venue)                                                     # (4)
-    text = passes.sign_plain(venue, ticket, Instant(now + 1), passes.ASK_ANY_TIME)     # (5)  later than what is void
+    text = passes.sign_plain(venue, ticket, Instant(before + 1), passes.ASK_ANY_TIME)  # (5)  later than what is void
     enrol.read_back(text, hand_over)
     return Replaced(text, ended)
 

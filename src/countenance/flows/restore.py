@@ -9,32 +9,37 @@ Interrupted anywhere it is simply done again, with the same copies or, once they
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy.dialects.sqlite import insert
 
 from countenance import durable, settings
-from countenance.clock import Clock
+from countenance.clock import Clock, SystemClock
 from countenance.consent.states import State
-from countenance.errors import BadInput, Refused, StoreFault
+from countenance.errors import Refused, StoreFault
+from countenance.flows import copies as files
 from countenance.flows import rotate, withdraw
 from countenance.flows.found import DATA, KEYS, LOCK
 from countenance.flows.ports import Entitlement
 from countenance.flows.recover import RESTORED, finish, recover
-from countenance.flows.venue import Venue
-from countenance.formats import canonical
-from countenance.quantities import Instant, PersonId, PurposeId
+from countenance.flows.venue import OLDER_MARK, Venue
+from countenance.quantities import MINUTE, Instant, PersonId, PurposeId
 from countenance.storage import engine as engines
-from countenance.storage import key_schema, migrate, schema
+from countenance.storage import key_schema, schema
 from countenance.storage.folder import moved_in
-from countenance.vault.keys import roots
+from countenance.storage.unit import Unit
+from countenance.vault.keys import roots, trial
+from countenance.vault.keys.gone import Gone
+from countenance.vault.keys.roots import Root
 from countenance.vault.keys.store import FACE, PASS
 from countenance.vault.keys.third import ThirdPlace
+
+BEFORE = "(restored)"
+"""Stands for every gate that was handed a list before a restore, of which the store may not know."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,16 @@ class Copies:
 
 @dataclass(frozen=True)
 class Loss:
-    """What putting a copy back would lose: people who are on record here and not in the copy."""
+    """What a restore would lose: people who are on record here and not in the copy, and events.
+
+    And, of what the data store would then hold, what has no key although nobody is known to have destroyed it: people,
+    who would be erased (`records`), and faces that would be given up (`faces`).
+    """
 
     people: int
     events: int
+    records: int = 0
+    faces: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,27 +77,29 @@ class Restored:
     epoch: int
 
 
-def examine(folder: Path, copies: Copies) -> Loss:
-    """Look at copies before anything is changed, and say what would be lost.
+def examine(folder: Path, copies: Copies, clock: Clock | None = None, root: Root | None = None) -> Loss:
+    """Look at copies, and at what stays beside them, before anything is changed; say what would be lost.
 
-    Raises BadInput (backup-*), Refused (restore-older, restore-epoch), StoreFault (store-*, epoch-*).
+    Raises BadInput (backup-*), Refused (restore-older, restore-epoch), StoreFault (store-*, epoch-*, key-altered).
     """
     with _alone(folder), _laid_beside(folder, copies) as beside:
-        return _examined(folder, beside)
+        return _examined(folder, beside, _third(folder, root), (clock or SystemClock()).now())
 
 
 def restore(folder: Path, entitlement: Entitlement, clock: Clock, copies: Copies,
-            progress: Callable[[int, int], None] = lambda _done, _all: None) -> Restored:
+            progress: Callable[[int, int], None] = lambda _done, _all: None, root: Root | None = None) -> Restored:
     """Put stores back from copies, or (without any) settle stores that were put back by hand.
 
-    Needs the folder alone. Raises as `examine`, and StoreFault(store-busy). `progress` is of the rotation.
+    Needs the folder alone. Raises as `examine`, and StoreFault(store-busy). `progress` is of the rotation; `root`
+    takes the place of the one that the settings name.
     """
     with _alone(folder):
         with _laid_beside(folder, copies) as beside:
-            _examined(folder, beside)                                       # (1)
-            _third(folder).gone.restoring()                                 # (2)
+            place = _third(folder, root)
+            _examined(folder, beside, place, clock.now())                   # (1)
+            place.gone.restoring()                                          # (2)
             _put(folder, beside)                                            # (3)
-        venue = Venue(folder, clock, entitlement)
+        venue = Venue(folder, clock, entitlement, root)
         try:
             return _settled(venue, progress)
         finally:
@@ -106,93 +119,72 @@ def _alone(folder: Path) -> Iterator[None]:
 def _laid_beside(folder: Path, copies: Copies) -> Iterator[Copies]:
     """Copy the files beside their places: what is looked at is what is put in place, and theirs stay untouched."""
     try:
-        yield Copies(_beside(copies.data, folder / DATA), _beside(copies.keys, folder / KEYS))
+        yield Copies(files.beside(copies.data, folder / DATA), files.beside(copies.keys, folder / KEYS))
     finally:
         for name in (DATA, KEYS):
             for path in folder.glob(f"{name}{RESTORED}*"):
                 path.unlink()
 
 
-def _beside(copy: Path | None, place: Path) -> Path | None:
-    if copy is None:
-        return None
-    to = place.with_name(place.name + RESTORED)
+def _examined(folder: Path, beside: Copies, place: ThirdPlace, now: Instant) -> Loss:
+    here = settings.load(folder)
+    with ExitStack() as opened:
+        data = opened.enter_context(files.database(
+            beside.data or folder / DATA, files.DATA, copied=beside.data is not None))
+        files.require_venue(data, here.venue)
+        if beside.data is not None or beside.keys is None:  # what is put back, or was by hand
+            files.require_marks(data, now, here)
+        keys = opened.enter_context(files.database(
+            beside.keys or folder / KEYS, files.KEYS, copied=beside.keys is not None))
+        _of_this_epoch(keys, place)
+        if beside.keys is not None:
+            _not_over_a_good_one(folder, keys, place)
+        people, events = (0, 0) if beside.data is None else _fewer(folder / DATA, data)
+        with engines.reading(data) as connection:
+            present = _accounted(keys, place)
+            return Loss(people, events, len(_without_record(connection, present)),
+                        len(_faces_without_key(connection, present)))
+
+
+def _accounted(keys: Engine, place: ThirdPlace) -> set[str]:
+    """Return the ids of keys that open, and of those that were destroyed on purpose."""
+    present = trial.openable(keys, place.epochs.read())
     try:
-        to.unlink(missing_ok=True)
-        with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, durable.SECRET), "wb") as out, \
-                copy.open("rb") as source:
-            shutil.copyfileobj(source, out)
-        durable.sync(to)
-    except OSError:
-        raise BadInput("backup-unreadable", f"{copy.name} cannot be read.") from None
-    return to
+        gone = place.gone.read()
+    except StoreFault:
+        gone = Gone(lost=True)
+    kept = {key for key, kind in present.items() if not gone.lost or kind not in {FACE, PASS}}
+    return kept | set(gone.keys)
 
 
-def _examined(folder: Path, beside: Copies) -> Loss:
-    loss = Loss(0, 0)
-    if beside.data is not None:
-        with _database(beside.data, schema.HEAD, "data") as data:
-            _of_this_venue(data, folder)
-            loss = _loss(folder / DATA, data)
-    if beside.keys is not None:
-        with _database(beside.keys, key_schema.HEAD, "key") as keys:
-            _of_this_epoch(keys, folder)
-            _not_over_a_good_one(folder, keys)
-    return loss
-
-
-@contextmanager
-def _database(path: Path, head: str, which: str) -> Iterator[Engine]:
-    try:
-        engine = engines.open_engine(path)
-        try:
-            engines.require_whole(engine)
-            migrate.require_current(engine, head, which)
-            yield engine
-        finally:
-            engine.dispose()
-    except StoreFault as fault:
-        if fault.code in {"store-corrupt", "store-incomplete"}:
-            raise BadInput("backup-damaged", f"This is not a whole backup of the {which} store.") from None
-        raise
-
-
-def _of_this_venue(data: Engine, folder: Path) -> None:
-    with engines.reading(data) as connection:
-        rows = connection.execute(select(schema.event.c.clear).where(
-            schema.event.c.clear.is_not(None)).order_by(schema.event.c.event_id).limit(1)).scalars().all()
-    founded = canonical.decode(rows[0], "event")["body"].get("venue") if rows else ""
-    if founded != settings.load(folder).venue:
-        raise BadInput("backup-other-venue", "This backup is of another venue.")
-
-
-def _of_this_epoch(keys: Engine, folder: Path) -> None:
-    known = {epoch.number for epoch in _third(folder).epochs.read()}
+def _of_this_epoch(keys: Engine, place: ThirdPlace) -> None:
+    known = {epoch.number for epoch in place.epochs.read()}
     with engines.reading(keys) as connection:
         epochs = set(connection.execute(select(key_schema.wrapped_key.c.epoch).distinct()).scalars())
     if epochs and not epochs & known:
-        raise Refused("restore-epoch", f"This copy is of epoch {max(epochs)}, whose key no longer exists: "
-                                       "nothing in it opens. Everybody in it would have to enrol again.")
+        raise Refused("restore-epoch", f"These keys are of epoch {max(epochs)}, whose own key no longer exists: "
+                                       "none of them opens. Everybody in it would have to enrol again.")
 
 
-def _not_over_a_good_one(folder: Path, keys: Engine) -> None:
+def _not_over_a_good_one(folder: Path, keys: Engine, place: ThirdPlace) -> None:
     """Refuse a copy of the key store while the key store itself is in order: it knows more than any copy.
 
     One that was interrupted after it had destroyed keys again may be done again: nothing that is here is lost by that.
     """
+    then = _ids(keys)
     try:
-        with _database(folder / KEYS, key_schema.HEAD, "key") as standing:
-            now, then = _ids(standing), _ids(keys)
-    except (BadInput, StoreFault):
+        with files.database(folder / KEYS, files.KEYS, copied=False) as standing:
+            now = _ids(standing)
+    except StoreFault:
         return
-    if now - then or (then - now and not _under_way(folder)):
+    if now - then or (then - now and not _under_way(place)):
         raise Refused("restore-older", f"The key store here is in order. This copy lacks {len(now - then)} of its "
                                        f"keys, which would be lost; {len(then - now)} destroyed ones would come back.")
 
 
-def _under_way(folder: Path) -> bool:
+def _under_way(place: ThirdPlace) -> bool:
     try:
-        return _third(folder).gone.read().restoring
+        return place.gone.read().restoring
     except StoreFault:
         return False
 
@@ -202,13 +194,14 @@ def _ids(keys: Engine) -> set[str]:
         return set(connection.execute(select(key_schema.wrapped_key.c.key_id)).scalars())
 
 
-def _loss(here: Path, data: Engine) -> Loss:
+def _fewer(here: Path, data: Engine) -> tuple[int, int]:
+    then = _people(data)
     try:
-        with _database(here, schema.HEAD, "data") as standing:
-            now, then = _people(standing), _people(data)
-    except (BadInput, StoreFault):
-        return Loss(0, 0)
-    return Loss(len(now[0] - then[0]), max(0, now[1] - then[1]))
+        with files.database(here, files.DATA, copied=False) as standing:
+            now = _people(standing)
+    except StoreFault:  # of what stands here: then there is nothing to lose
+        return 0, 0
+    return len(now[0] - then[0]), max(0, now[1] - then[1])
 
 
 def _people(data: Engine) -> tuple[set[str], int]:
@@ -217,9 +210,9 @@ def _people(data: Engine) -> tuple[set[str], int]:
         return people, int(connection.execute(select(func.count()).select_from(schema.event)).scalar_one())
 
 
-def _third(folder: Path) -> ThirdPlace:
+def _third(folder: Path, root: Root | None) -> ThirdPlace:
     here = settings.load(folder)
-    return ThirdPlace.of(folder, roots.open_root(here.root, folder), here.offsite)
+    return ThirdPlace.of(folder, root or roots.open_root(here.root, folder), here.offsite)
 
 
 def _put(folder: Path, beside: Copies) -> None:
@@ -239,19 +232,16 @@ def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
         engines.require_whole(engine)  # put back by hand, perhaps, or beside another one's log
     gone = venue.keys.place.gone.read()
     venue.keys.drop_dead()
+    venue.keys.check()
     # Where the list of what is gone is lost itself, no key of a face is believed: everybody enrols again.
     venue.keys.destroy([*gone.keys, *(venue.keys.ids(FACE, PASS) if gone.lost else ())])   # (4)
     with venue.store.write() as unit:                                       # (5)
-        unit.set_mark("asked_from", unit.now)
-        unit.set_mark("forward", Instant(max(gone.count, unit.mark("forward") or 0)))
-        unit.move_forward()
-        unit.set_mark("rotate_by", unit.now)
-        unit.set_mark("erased", Instant(venue.keys.epoch[0]))
-        for purpose in unit.run(select(schema.purpose.c.purpose_id)).scalars().all():
-            unit.move_gallery(PurposeId(purpose))
-        unit.tell("restored", {"asked_from": unit.now})
+        _ask_everybody(unit, gone, venue.keys.epoch[0])
+        _outdate_lists(unit, venue.settings.lease_minutes)
     finish(venue)
-    nameless, unopened = _without_record(venue), _faces_without_key(venue)
+    with venue.store.read() as unit:
+        present = venue.keys.ids()
+        nameless, unopened = _without_record(unit.connection, present), _faces_without_key(unit.connection, present)
     for person in nameless:
         withdraw.erase(venue, person)
     unopened = [(person, face) for person, face in unopened if person not in nameless]
@@ -259,29 +249,53 @@ def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
         withdraw.withdraw(venue, person, face, State.REPLACED)
     with venue.store.read() as unit:
         asked = int(unit.run(select(func.count()).where(schema.consent.c.state == State.GIVEN.value)).scalar_one())
-        count = unit.mark("forward")
+        count, needed = unit.mark("forward"), rotate.needed(unit)
+    unknown = sorted(venue.keys.ids() - needed)  # of people who came after the copy; no rotation would go on with them
+    if unknown:
+        venue.keys.destroy(unknown)
     venue.keys.place.gone.restart(count)                                    # (6)
-    recover(venue)
-    return Restored(asked, len(unopened), len(nameless), rotate.rotate(venue, progress))         # (7)
+    recover(venue, leave_unknown=True)
+    number = rotate.rotate(venue, progress, leave_unknown=True)             # (7)
+    return Restored(asked, len(unopened), len(nameless), number)
 
 
-def _without_record(venue: Venue) -> set[PersonId]:
-    present = venue.keys.ids()
-    with venue.store.read() as unit:
-        rows = unit.run(select(schema.person.c.person_id, schema.person.c.record_key)).all()
+def _ask_everybody(unit: Unit, gone: Gone, epoch: int) -> None:
+    unit.set_mark("asked_from", unit.now)
+    unit.set_mark("forward", Instant(max(gone.count, unit.mark("forward") or 0)))
+    unit.move_forward()
+    unit.set_mark("rotate_by", unit.now)
+    unit.set_mark("erased", Instant(epoch))
+    unit.run(delete(schema.mark).where(schema.mark.c.name == OLDER_MARK))  # from here on this is the newest
+    swept = unit.mark("swept")
+    if swept is None or swept > unit.now:  # an old one stays, and keeps the gate closed until somebody sweeps
+        unit.set_mark("swept", unit.now)
+    for purpose in unit.run(select(schema.purpose.c.purpose_id)).scalars().all():
+        unit.move_gallery(PurposeId(purpose))
+    unit.tell("restored", {"asked_from": unit.now})
+
+
+def _outdate_lists(unit: Unit, lease_minutes: int) -> None:
+    """Let no list from before a restore count as one of this store, and every gate as one that may still have one."""
+    unit.set_mark("list", Instant(max((unit.mark("list") or 0) + 1, unit.now)))
+    until, lease = unit.now + lease_minutes * MINUTE, schema.lease
+    new = insert(lease).values(gate=BEFORE, number=-1, until=until)
+    unit.run(new.on_conflict_do_update(
+        index_elements=["gate"], set_={"number": -1, "until": func.max(lease.c.until, until)}))
+
+
+def _without_record(data: Connection, present: Container[str]) -> set[PersonId]:
+    rows = data.execute(select(schema.person.c.person_id, schema.person.c.record_key)).all()
     return {PersonId(row.person_id) for row in rows if row.record_key not in present}
 
 
-def _faces_without_key(venue: Venue) -> list[tuple[PersonId, PurposeId]]:
+def _faces_without_key(data: Connection, present: Container[str]) -> list[tuple[PersonId, PurposeId]]:
     """Return whose face, for what, can be opened by nobody any more: they enrol again if they like."""
-    present = venue.keys.ids()
     template, issued, consent = schema.template, schema.issued_pass, schema.consent
-    with venue.store.read() as unit:
-        standing = {(row.person_id, row.purpose_id) for row in unit.run(
-            select(consent.c.person_id, consent.c.purpose_id).where(consent.c.state == State.GIVEN.value))}
-        in_pass = {(row.person_id, row.purpose_id) for row in unit.run(
-            select(issued.c.person_id, issued.c.purpose_id, issued.c.pass_key)) if row.pass_key in present}
-        rows = unit.run(select(template.c.person_id, template.c.purpose_id, template.c.face_key)).all()
+    standing = {(row.person_id, row.purpose_id) for row in data.execute(
+        select(consent.c.person_id, consent.c.purpose_id).where(consent.c.state == State.GIVEN.value))}
+    in_pass = {(row.person_id, row.purpose_id) for row in data.execute(
+        select(issued.c.person_id, issued.c.purpose_id, issued.c.pass_key)) if row.pass_key in present}
+    rows = data.execute(select(template.c.person_id, template.c.purpose_id, template.c.face_key)).all()
     dead = [(row.person_id, row.purpose_id) for row in rows
             if row.face_key not in present and (row.person_id, row.purpose_id) not in in_pass]
     return [(PersonId(person), PurposeId(face)) for person, face in dead if (person, face) in standing]

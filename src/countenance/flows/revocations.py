@@ -9,7 +9,7 @@ the last gate has stopped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.sqlite import insert
@@ -20,7 +20,7 @@ from countenance.flows.found import LIST, SIGNING
 from countenance.formats import revocations as form
 from countenance.formats.passes import Pass
 from countenance.formats.revocations import RevocationList
-from countenance.quantities import MINUTE, Instant, PersonId, PurposeId, VenueId
+from countenance.quantities import DAY, MINUTE, Instant, PersonId, PurposeId, VenueId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
 from countenance.vault.keys import signing
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 FACE, VOID = "face", "void"
 
+VOID_KEPT_DAYS = 3_653
+"""How long a replaced pass stays on the list at least: ten years. More is stricter.
+
+Plain passes are written down nowhere, so nobody knows when the last of a booking number's expires: its ticket may
+have been shortened before the replacement and be prolonged after it. Whatever day a pass was good until, it is void.
+"""
+
 
 def revoke(unit: Unit, person: PersonId, purpose: PurposeId) -> None:
     """Put the faces of one person's passes for a purpose on the list."""
@@ -42,23 +49,32 @@ def revoke(unit: Unit, person: PersonId, purpose: PurposeId) -> None:
     _next_number(unit)
 
 
-def void(unit: Unit, venue: VenueId, reference: str, until: Instant) -> None:
+def void(unit: Unit, venue: VenueId, reference: str, until: Instant) -> Instant:
     """Put every pass of a booking number that was issued up to now on the list, for both lanes.
 
-    `until`: when the newest of them expires, so that the entry need not be kept longer.
+    `until`: when its ticket ends; the entry is kept for VOID_KEPT_DAYS, or until then where that is later.
+    Returns up to which moment passes are void: now, or later by a second for each replacement since; a pass that
+    is to be good is dated after it.
     """
-    _add(unit, VOID, form.reference_hash(venue, reference), unit.now, until)
+    digest = form.reference_hash(venue, reference)
+    earlier = _void_up_to(unit, digest)
+    before = unit.now if earlier is None else Instant(max(unit.now, earlier + 1))
+    _add(unit, VOID, digest, before, Instant(max(until, unit.now + VOID_KEPT_DAYS * DAY)))
     _next_number(unit)
     unit.move_forward()  # an older store would not know it
+    return before
 
 
 def require_not_void(unit: Unit, content: Pass) -> None:
     """Raise Refused(pass-void) where a pass was replaced."""
-    before = unit.run(select(schema.revocation.c.before).where(
-        schema.revocation.c.kind == VOID,
-        schema.revocation.c.hash == form.reference_hash(content.venue, content.reference))).scalar_one_or_none()
+    before = _void_up_to(unit, form.reference_hash(content.venue, content.reference))
     if before is not None and content.issued_at <= before:
         raise Refused("pass-void", "This pass was replaced; the new one is good.")
+
+
+def _void_up_to(unit: Unit, digest: bytes) -> Instant | None:
+    return cast("Instant | None", unit.run(select(schema.revocation.c.before).where(
+        schema.revocation.c.kind == VOID, schema.revocation.c.hash == digest)).scalar_one_or_none())
 
 
 @dataclass(frozen=True)
@@ -87,12 +103,12 @@ def publish(venue: Venue, gate: str) -> Published:
 
 def post(venue: Venue) -> None:
     """Write the list in force into the data folder, for lanes on this machine. Raises StoreFault(store-io)."""
-    with venue.store.read() as unit:
-        content = _in_force(venue, unit)
-    try:
-        durable.write(venue.folder / LIST, _signed(venue, content).encode())
-    except OSError:
-        raise StoreFault("store-io", "The list of replaced passes could not be written.") from None
+    with venue.store.write() as unit:  # read and written in one turn: an older list never lands on a newer one
+        text = _signed(venue, _in_force(venue, unit))
+        try:
+            durable.write(venue.folder / LIST, text.encode())
+        except OSError:
+            raise StoreFault("store-io", "The list of replaced passes could not be written.") from None
 
 
 def _in_force(venue: Venue, unit: Unit) -> RevocationList:
@@ -166,6 +182,20 @@ def require_unrevoked(content: RevocationList, shown: Pass, now: Instant) -> Non
     require_fresh(content, now)
     content.require_not_void(shown)
     content.require_face(shown)
+
+
+def require_face_of(unit: Unit, content: RevocationList, person: PersonId, purpose: PurposeId) -> None:
+    """Look the person up whose face was found at a gate that goes by a list. Raises Refused(face-revoked).
+
+    A withdrawal puts the faces of all their passes for the purpose on it, so one that is not there says that the face
+    may be compared. Whoever has no pass that is still good could not be named, and is compared no more either.
+    """
+    issued = schema.issued_pass
+    known = unit.run(select(issued.c.face_id_hash).where(
+        issued.c.person_id == person, issued.c.purpose_id == purpose, issued.c.face_id_hash.is_not(None),
+        issued.c.delete_at > unit.now)).scalars().all()
+    if content.faces.issuperset(known):
+        raise Refused("face-revoked", "By this gate's list this face is compared no more.")
 
 
 def _add(unit: Unit, kind: str, digest: bytes, before: Instant, delete_at: Instant) -> None:

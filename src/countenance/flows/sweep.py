@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import intents, revocations, rotate, withdraw
+from countenance.flows import drill, intents, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -44,6 +44,8 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     """Run the sweep. Safe to interrupt: what was begun is finished at the next opening. Raises StoreFault."""
     venue.store.require_forward()  # nobody's record ends by a wrong clock
     venue.require_stores()         # or by a store that is not the newest
+    if not dry_run:
+        drill.discard_stale(venue.folder)
     if not dry_run:
         roll_forward(venue)                                                 # (1)
         _undo_abandoned(venue)

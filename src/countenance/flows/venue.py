@@ -5,7 +5,7 @@ The stories take a `Venue`; `opening.open_venue` gives one.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from countenance.vault.templates import TemplateVault
 
 if TYPE_CHECKING:
     from countenance.flows.gallery import Galleries
+    from countenance.vault.keys.roots import Root
     from countenance.vision.pack_runtime import FacePack
 
 # Measured on LFW, raw dlib distances: docs/decisions/0005. Lower is stricter.
@@ -37,20 +38,23 @@ DEMO_VERIFY = Distance(0.48)
 DEMO_SEARCH = Distance(0.35)
 
 
-OLDER = {"store-restored", "gone-missing", "gone-malformed"}
-"""What says that a store is not the newest."""
+OLDER = {"store-restored", "gone-missing", "gone-malformed", "epoch-older"}
+"""What says that a store, or the epoch key, is not the newest."""
+
+OLDER_MARK = "older"
+"""In a data store that was found to be one. Whoever withdraws from it moves its count, which makes it no newer."""
 
 
 class Venue:
-    """Everything a story needs. See `opening.open_venue`."""
+    """Everything a story needs. See `opening.open_venue`. `root`: in place of the one that the settings name."""
 
-    def __init__(self, folder: Path, clock: Clock, entitlement: Entitlement) -> None:
+    def __init__(self, folder: Path, clock: Clock, entitlement: Entitlement, root: Root | None = None) -> None:
         self.folder = folder
         self.clock = clock
         self.entitlement = entitlement
         self.settings = settings.load(folder)
         self.venue_id = self.settings.venue
-        self.keys, self.store = self._stores(folder, clock)
+        self.keys, self.store = self._stores(folder, clock, root)
         self.book = PermitBook(clock)
         self.gate = ConsentGate(
             self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours,
@@ -61,9 +65,9 @@ class Venue:
         self._galleries: Galleries | None = None
         self._restored: StoreFault | None = None
 
-    def _stores(self, folder: Path, clock: Clock) -> tuple[KeyStore, Store]:
+    def _stores(self, folder: Path, clock: Clock, root: Root | None) -> tuple[KeyStore, Store]:
         with ExitStack() as opened:  # a venue that does not open leaves no file of its databases behind
-            root = roots.open_root(self.settings.root, folder)
+            root = root or roots.open_root(self.settings.root, folder)
             keys_engine = engines.open_engine(folder / KEYS)
             opened.callback(keys_engine.dispose)
             migrate.require_current(keys_engine, key_schema.HEAD, "key")
@@ -75,7 +79,10 @@ class Venue:
         return keys, Store(engine, clock, keys)
 
     def look_for_older_stores(self) -> None:
-        """Compare both stores with the third place; from then on `require_stores` says what was found."""
+        """Compare both stores with the third place; from then on `require_stores` says what was found.
+
+        An older data store is marked as one (`OLDER_MARK`): withdrawals would bring its count level again.
+        """
         self._restored = None
         try:
             self._none_older()
@@ -84,13 +91,20 @@ class Venue:
                 raise
             self._restored = fault
 
+    def hold_faces(self, fault: StoreFault) -> None:
+        """Compare no face in this venue until it is opened again: `require_stores` raises this, or what came before."""
+        self._restored = self._restored or fault
+
     @property
     def in_order(self) -> bool:
         """Say whether recovery may go on; what guards a face asks `require_stores`."""
         return self._restored is None
 
     def require_stores(self) -> None:
-        """Raise StoreFault (store-restored, gone-missing, ...) where a store was put back by hand: no face then."""
+        """Raise StoreFault where a store was put back by hand (store-restored, gone-missing, epoch-older, ...).
+
+        Or where recovery could not finish what a crash interrupted. No face then.
+        """
         if self._restored is not None:
             raise StoreFault(self._restored.code, self._restored.sentence)
 
@@ -99,8 +113,13 @@ class Venue:
         with self.store.read() as unit:
             count = unit.mark("forward") or 0
             begun = {key for intent in intents.all_pending(unit) for key in intent.keys}  # being destroyed just now
-        if gone.restoring or count < gone.count:
+            older = unit.mark(OLDER_MARK) is not None
+        if count < gone.count and not older:
+            with suppress(StoreFault), self.store.write() as unit:  # faces wait anyhow, and withdrawing must go on
+                unit.set_mark(OLDER_MARK, unit.now)
+        if gone.restoring or older or count < gone.count:
             raise StoreFault("store-restored", "An older data store was put back; faces wait for `restore`.")
+        self.keys.require_newest_epoch()
         self.keys.require_none_back([key for key in gone.keys if key not in begun])
 
     @property

@@ -56,7 +56,7 @@ def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = St
     way (the store was busy, say) is finished by asking again.
     """
     with venue.store.write() as unit:                                       # (1) (2)
-        notices.purpose(unit, purpose)
+        notices.require_known(unit, purpose)
         begun = [i for i in intents.pending(unit, *_ENDED, person=person) if i.purpose == purpose]
         intent = begun[0] if begun else _stop(venue, unit, person, purpose, how)
     return finish(venue, intent)
@@ -65,12 +65,12 @@ def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = St
 def finish(venue: Venue, intent: Intent) -> Withdrawn:
     """Take a withdrawal from its intent to the end; also what recovery and the sweep call."""
     if intent.step <= STOPPED:
-        venue.keys.destroy(intent.keys)                                     # (3)
+        venue.keys.destroy_of(intent.person, intent.purpose, intent.keys)   # (3)
         with venue.store.write() as unit:
             intents.at_step(unit, intent, DESTROYED)
     with venue.store.write() as unit:                                       # (4)
         entry = _forget(unit, intent)
-        due = unit.mark("rotate_by") or unit.now
+        due = _promise_rotation(venue, unit)  # again: a rotation may have come between, and left this key
         now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
     receipt = receipts.write(venue, "erasure", intent.person, now, entry, {    # (5)
@@ -80,19 +80,21 @@ def finish(venue: Venue, intent: Intent) -> Withdrawn:
 
 
 def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: State) -> Intent:
-    consent = consents.standing(unit, person, purpose)
-    if how is State.EXPIRED and unit.now < consent.expires_at:
+    if how is State.EXPIRED and unit.now < consents.standing(unit, person, purpose).expires_at:
         raise Refused("consent-standing", "This consent was renewed meanwhile.")
-    consents.end(unit, consent, how)
-    keys = _keys_of(unit, person, purpose)
     template = schema.template
+    face = unit.run(select(template.c.template_id).where(
+        template.c.person_id == person, template.c.purpose_id == purpose)).first()
+    if not consents.end_all(unit, person, purpose, how) and face is None:
+        consents.standing(unit, person, purpose)  # says why there is none
+    keys = _keys_of(unit, person, purpose)
     unit.run(update(template).where(template.c.person_id == person, template.c.purpose_id == purpose)
              .values(state="stopped"))
     revocations.revoke(unit, person, purpose)
     issued = schema.issued_pass
     unit.run(update(issued).where(issued.c.person_id == person, issued.c.purpose_id == purpose)
              .values(state="plain"))
-    unit.move_forward()
+    unit.move_forward(keys)
     _promise_rotation(venue, unit)
     return intents.begin(unit, _STORY[how], person, purpose, keys)
 

@@ -25,6 +25,11 @@ HASH_BYTES = 16
 LARGEST = 16 << 20
 """Bytes: a million faces."""
 
+_FRAME = bytes.fromhex("d2 84 43 a10127 a1 04 48")
+"""How every signed list begins, up to its key's id."""
+
+_LENGTHS = {0x58: 1, 0x59: 2, 0x5A: 4}  # head of a byte string to how many bytes say its length (RFC 8949 3)
+_KID_BYTES, _SIGNATURE_HEAD, _SIGNATURE_BYTES = 8, b"\x58\x40", 64
 _HIGHEST = 1 << 63
 """What a store cannot count to."""
 
@@ -74,7 +79,9 @@ def write(content: RevocationList, key: Ed25519PrivateKey, kid: bytes) -> str:
 
 def read(text: str, key: Ed25519PublicKey) -> RevocationList:
     """Read and verify a list. Raises BadInput(list-malformed, list-altered). Whether it is fresh is the flow's."""
-    value = canonical.decode(cose.verify1(_message(text), key, "list", largest=LARGEST), "list", LARGEST)
+    message = _message(text)
+    _require_frame(message)
+    value = canonical.decode(cose.verify1(message, key, "list", largest=LARGEST), "list", LARGEST)
     if not isinstance(value, dict) or set(value) != set(_KINDS) or value["format"] != _FORMAT:
         raise _malformed()
     if any(type(value[name]) is not kind for name, kind in _KINDS.items()):
@@ -93,6 +100,19 @@ def _message(text: str) -> bytes:
     if base64.b64encode(message).decode() != text:  # its last bits may be anything
         raise _malformed()
     return message
+
+
+def _require_frame(message: bytes) -> None:
+    """Raise unless everything but the frame is one byte string, which costs nothing to read before it is verified.
+
+    Anybody can hand a gate 16 MiB of small lists in lists: decoded strictly they are a gigabyte.
+    """
+    at = len(_FRAME) + _KID_BYTES
+    start = at + 1 + _LENGTHS.get(int.from_bytes(message[at : at + 1]), 0)
+    end = start + int.from_bytes(message[at + 1 : start])
+    if not (message.startswith(_FRAME) and start > at + 1 and message[end : end + 2] == _SIGNATURE_HEAD
+            and len(message) == end + 2 + _SIGNATURE_BYTES):
+        raise _malformed()
 
 
 def _checked(value: dict[str, Any]) -> RevocationList:

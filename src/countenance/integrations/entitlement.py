@@ -13,6 +13,9 @@ from countenance.errors import BadInput, Refused, StoreFault
 from countenance.flows.ports import Ticket
 
 LAST_YEAR = 2999
+MOST_AT_ONCE = 50
+"""How many people one scan admits at most. Fewer is stricter."""
+
 COLUMNS = ("person_ref", "household", "valid_until", "language", "contact")
 
 
@@ -48,7 +51,7 @@ class CsvEntitlement:
             members = self._list.households.get(household, []) if household else []
             tickets = [self._list.tickets[name] for name in members if name in self._list.tickets]
         good = [ticket for ticket in tickets if on <= ticket.valid_until]
-        return max(1, len(good))
+        return min(MOST_AT_ONCE, max(1, len(good)))
 
     def version(self) -> str:
         """See `ports.Entitlement`."""
@@ -99,6 +102,12 @@ def _read(path: Path) -> _List:
     return found
 
 
+def _named(household: str) -> str:
+    """Return a household's name, or "": blanks and dashes are what people write where there is none."""
+    name = household.strip()
+    return name if name.strip("- ") else ""
+
+
 def _within_reason(day: date) -> date:
     if day.year > LAST_YEAR:
         raise ValueError(day)
@@ -111,13 +120,13 @@ def _take(found: _List, row: list[str], line: int) -> None:
     reference = row[0]
     try:
         _, household, until, language, _contact = row
-        ticket = Ticket(reference, household, _within_reason(parse_day(until)), language)
+        ticket = Ticket(reference, _named(household), _within_reason(parse_day(until)), language)
     except ValueError:
         found.unclear[reference] = "cannot be read"
     else:
         if reference not in found.tickets and reference not in found.unclear and reference:
             found.tickets[reference] = ticket
-            found.households.setdefault(household, []).append(reference)
+            found.households.setdefault(ticket.household, []).append(reference)
             return
         found.unclear[reference] = "stands there twice"
     found.tickets.pop(reference, None)

@@ -120,6 +120,18 @@ def require_whole(engine: Engine) -> None:
             raise StoreFault("store-corrupt", "A database of the data folder is damaged.")
 
 
+def require_all(engine: Engine) -> None:
+    """Raise StoreFault(store-corrupt) where bytes are missing at the end, or too many, of a file that has no log.
+
+    SQLite itself reads the last page of a file that was cut short as if it ended in zeros.
+    """
+    with told_plainly(), engine.connect() as connection:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+        size = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+    if Path(str(engine.url.database)).stat().st_size != pages * size:
+        raise StoreFault("store-corrupt", "A database of the data folder is damaged.")
+
+
 def rewrite(engine: Engine) -> None:
     """Write the whole file anew, and empty the log.
 

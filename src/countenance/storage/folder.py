@@ -48,6 +48,26 @@ def moved_in(file: Path) -> Iterator[Tenancy]:
         os.close(handle)
 
 
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Hold a folder until the block ends, and wait for nobody. Raises BlockingIOError where another has it.
+
+    The lock is on the folder itself, which may be removed inside the block: whoever waits for its name finds another.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        raise BlockingIOError from None  # another has just removed it
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not folder.exists() or not os.path.samestat(os.fstat(handle), folder.stat()):
+            raise BlockingIOError
+        yield
+    finally:
+        os.close(handle)
+
+
 def _alone(handle: int) -> bool:
     if fcntl is None:
         return True

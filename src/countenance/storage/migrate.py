@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Boolean, Engine, Integer, LargeBinary, MetaData, String, column, func, inspect, or_, select, text
 
 from countenance.errors import StoreFault
+from countenance.storage import engine as engines
 from countenance.storage.faults import told_plainly
 
 
@@ -15,8 +18,8 @@ def version_of(engine: Engine) -> str | None:
     with told_plainly(), engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
-        row = connection.execute(text("SELECT version_num FROM alembic_version")).one_or_none()
-    return None if row is None else str(row[0])
+        rows = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return str(rows[0]) if len(rows) == 1 else None
 
 
 def require_current(engine: Engine, head: str, which: str) -> None:
@@ -28,6 +31,49 @@ def require_current(engine: Engine, head: str, which: str) -> None:
         raise StoreFault("store-newer", f"The {which} database was written by a newer Countenance.")
     if found < head:
         raise StoreFault("store-older", f"The {which} database needs `countenance doctor --upgrade`.")
+
+
+def require_layout(engine: Engine, head: str, which: str) -> None:
+    """Raise StoreFault unless tables and indexes are those that the migrations make, and there is nothing else.
+
+    store-altered, or what `require_current` says of a database at another migration. Nothing that somebody else
+    defined is run: a view or a trigger is seen by its name.
+    """
+    found = _layout(engine)
+    if found == _made(which):
+        return
+    if {kind for kind, *_ in found} <= {"table", "index"}:
+        require_current(engine, head, which)
+    raise StoreFault("store-altered", f"The {which} database has other tables or rules than this program makes.")
+
+
+def _layout(engine: Engine) -> frozenset[tuple[str, ...]]:
+    with told_plainly(), engine.connect() as connection:
+        rows = connection.execute(text("SELECT type, name, tbl_name, sql FROM sqlite_master")).all()
+    return frozenset((str(kind), str(name), str(table), " ".join(str(sql).split())) for kind, name, table, sql in rows)
+
+
+@cache
+def _made(which: str) -> frozenset[tuple[str, ...]]:
+    engine = engines.open_engine(Path(":memory:"), create=True)
+    try:
+        upgrade(engine, which)
+        return _layout(engine)
+    finally:
+        engine.dispose()
+
+
+_KINDS = {Boolean: "integer", Integer: "integer", String: "text", LargeBinary: "blob"}
+
+
+def require_kinds(engine: Engine, tables: MetaData) -> None:
+    """Raise StoreFault(store-altered) where a value is of another kind than its column: SQLite itself takes any."""
+    with told_plainly(), engine.connect() as connection:
+        for table in tables.sorted_tables:
+            other = [~func.typeof(column(one.name)).in_([_KINDS[type(one.type)], *(["null"] if one.nullable else [])])
+                     for one in table.columns]
+            if connection.execute(select(func.count()).select_from(table).where(or_(*other))).scalar_one():
+                raise StoreFault("store-altered", f"The table {table.name} holds what it cannot hold.")
 
 
 def upgrade(engine: Engine, which: str, target: str = "head") -> None:

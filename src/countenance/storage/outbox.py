@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,8 +33,8 @@ class Sealer(Protocol):
     def open_record(self, key: KeyId, person: PersonId, label: str, sealed: bytes) -> bytes:
         """Open it again. Raises StoreFault(key-destroyed, sealed-altered)."""
 
-    def note(self, count: int) -> None:
-        """Keep, outside both stores, how often something has ended (Unit.move_forward)."""
+    def note(self, count: int, keys: Sequence[KeyId] = ()) -> None:
+        """Keep outside both stores how often something has ended, and which keys with it (Unit.move_forward)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ clock has caught up, and nothing is swept; withdrawing and the lane without face
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from countenance.clock import Clock
 from countenance.errors import StoreFault
-from countenance.quantities import Instant, PersonId, PurposeId
+from countenance.quantities import Instant, KeyId, PersonId, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import schema
 from countenance.storage.outbox import Entry, Outbox, Sealer
@@ -40,6 +40,7 @@ class Unit:
         self.memo: dict[str, Any] = {}  # what was read and cannot change in this unit but by its own hand
         self.outbox = outbox
         self.ended: Instant | None = None  # the new count, where something ended in this unit
+        self.ended_keys: list[KeyId] = []
 
     def run(self, statement: Any, values: Any = None) -> Any:
         """Execute one SQLAlchemy Core statement."""
@@ -75,12 +76,14 @@ class Unit:
         at = self.run(_MARK, {"wanted": name}).scalar_one_or_none()
         return None if at is None else Instant(at)
 
-    def move_forward(self) -> None:
-        """Count something that may not come back: a consent that ended, a notice that was replaced.
+    def move_forward(self, keys: Sequence[KeyId] = ()) -> None:
+        """Count something that an older store would not know: an enrolment, a consent that ended, a new notice.
 
-        The count is also kept outside the stores (docs/formats/gone.md), so that older ones are noticed.
+        The count is also kept outside the stores (docs/formats/gone.md), so that older ones are noticed, and so are
+        `keys`, which are to be destroyed and may not come back.
         """
         self.ended = Instant((self.mark("forward") or 0) + 1)
+        self.ended_keys += keys
         self.set_mark("forward", self.ended)
 
     def move_gallery(self, purpose: PurposeId) -> None:
@@ -107,7 +110,7 @@ class Store:
             yield unit
             unit.outbox.flush()
         if unit.ended is not None:
-            self._sealer.note(unit.ended)
+            self._sealer.note(unit.ended, unit.ended_keys)
 
     @contextmanager
     def read(self) -> Iterator[Unit]:

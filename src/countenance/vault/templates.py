@@ -98,14 +98,15 @@ class TemplateVault:
         """
         place = stored.place
         self._book.spend(permit, Door.OPEN, self._about(Kind.VERIFY, place))
+        if stored.custody not in _KEY_OF:
+            raise Refused("custody-unknown", "No face is kept this way.")
         if stored.custody is Custody.VENUE_KEYED:
             plain = self._faces.open(_face_ref(stored), place.label(), stored.sealed)
             return Reference(_codes(plain), place.pack, permit)
         if shown is None:
             raise Refused("holder-key-missing", "Only the person's pass opens this face.")
         _of_this_person(shown.key, place)
-        if shown.pack != pack_hash(place.pack):
-            raise Refused("pack-other", "This pass was made for another model.")
+        _of_this_template(shown, stored)
         if stored.custody is Custody.CARRIED:
             plain = in_pass.carried(self._faces, shown)
         else:
@@ -146,6 +147,16 @@ def _of_this_gallery(place: Place, purpose: PurposeId, members: frozenset[str]) 
 def _of_this_person(key: KeyRef, place: Place) -> None:
     if (key.person, key.purpose) != (place.person, place.purpose):
         raise Refused("permit-scope", "This key is another person's, or for another purpose.")
+
+
+def _of_this_template(shown: Shown, stored: Stored) -> None:
+    """Raise Refused unless the pass says what the record says. That it was issued so, its binding proves."""
+    if shown.content.pack != pack_hash(stored.place.pack):
+        raise Refused("pack-other", "This pass was made for another model.")
+    if shown.content.purpose != stored.place.purpose:
+        raise Refused("permit-scope", "This pass is for another purpose.")
+    if shown.content.custody is not stored.custody:
+        raise Refused("custody-unknown", "This pass does not hold what its record says.")
 
 
 def _face_ref(stored: Stored) -> KeyRef:

@@ -18,6 +18,8 @@ from countenance.errors import StoreFault
 from countenance.quantities import KeyId
 
 _FORMAT = "countenance/gone/1"
+_KEY_ID = re.compile(r"[0-9a-f]{32}")
+_MOST = 10**15 - 1
 _LINE = re.compile(r"count ([0-9]{1,15})|key ([0-9a-f]{32})|epoch ([0-9]{1,15})|restoring|lost")
 
 
@@ -65,13 +67,13 @@ class GoneList:
             raise _malformed()
         return _parsed(whole[1:])
 
-    def note(self, count: int) -> None:
-        """Write down how often something ended; durable on return."""
-        self._append([f"count {count}"])
+    def note(self, count: int, keys: Iterable[KeyId] = ()) -> None:
+        """Write down how often something ended, and which keys end with it, in one write; durable on return."""
+        self._append([f"count {min(max(count, 0), _MOST)}", *_named(keys)])
 
     def add(self, key_ids: Iterable[KeyId]) -> None:
         """Write down keys that are about to be destroyed; durable on return."""
-        self._append([f"key {key_id}" for key_id in key_ids])
+        self._append(_named(key_ids))
 
     def new_epoch(self, number: int) -> None:
         """Write down that a rotation begins; keys named before it need no naming once it has ended."""
@@ -108,6 +110,11 @@ class GoneList:
             raise _unwritten() from None
 
 
+def _named(key_ids: Iterable[KeyId]) -> list[str]:
+    """Return a line for each key; what is no id (a data store that somebody wrote to) names no key."""
+    return [f"key {key_id}" for key_id in key_ids if isinstance(key_id, str) and _KEY_ID.fullmatch(key_id)]
+
+
 def _parsed(lines: list[str]) -> Gone:
     gone = Gone()
     for line in lines:
@@ -126,6 +133,8 @@ def _parsed(lines: list[str]) -> Gone:
             gone.lost = True
         else:
             gone.restoring = True
+    # A key is named when its end is decided, and again when it comes.
+    gone.keys, gone.since = list(dict.fromkeys(gone.keys)), list(dict.fromkeys(gone.since))
     return gone
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from countenance.errors import BadInput
 from countenance.formats import canonical, claim169, cose
+from countenance.formats.passes import Pass
 from countenance.vault.keys import sealing
 from countenance.vault.keys.roots import KEY_BYTES
 from countenance.vault.keys.store import FaceKeys, KeyRef
@@ -18,16 +19,14 @@ from countenance.vault.keys.store import FaceKeys, KeyRef
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """A pass as it was shown: the name of its key here, the SHA-256 of its bytes, its secret, and what binds it.
+    """A pass as it was shown: the name of its key here, the SHA-256 of its bytes, and its content.
 
-    `pack` is `formats.passes.pack_hash` of the model that its template is of.
+    What binds its secret is read off the content, so that one cannot be claimed for another.
     """
 
     key: KeyRef
     digest: bytes
-    secret: bytes
-    binding: bytes
-    pack: bytes
+    content: Pass
 
 
 def carry(faces: FaceKeys, key: KeyRef, binding: bytes, template: bytes) -> bytes:
@@ -72,4 +71,5 @@ def holder_aad(label: str, person: str, purpose: str) -> bytes:
 
 def _opened(faces: FaceKeys, shown: Shown) -> bytes:
     return faces.with_pass(shown.key, shown.digest,
-                           lambda key: cose.decrypt0(shown.secret, key, "pass", shown.binding))
+                           lambda key: cose.decrypt0(
+                               shown.content.secret, key, "pass", shown.content.binding()))

@@ -45,6 +45,11 @@ class _BytesRoot:
             raise StoreFault("root-wrong", "This root key is not the one of this data folder.") from None
 
 
+def in_memory() -> Root:
+    """Return a fresh root that nobody has but this process: what it seals is for good when that ends."""
+    return _BytesRoot(os.urandom(KEY_BYTES))
+
+
 def make_file(path: Path) -> None:
     """Write a new random root key, readable by its owner only. Raises FileExistsError."""
     durable.create(path, os.urandom(KEY_BYTES), durable.SECRET)

@@ -1,8 +1,9 @@
 """Rotation: living keys are wrapped anew under a fresh epoch, and the old epoch dies with every older copy.
 
 (1) both epochs are in the third place, and in its off-site copy; (2) living keys are rewrapped, a batch at a
-time, and keys that nobody needs are left behind; (3) the key store's log is emptied; (4) the old epoch is destroyed,
-off-site first. Safe to interrupt anywhere: done again it goes on where it stopped.
+time; a key that nobody knows stops the rotation, or (`leave_unknown`) is left behind; (3) the key store's log is
+emptied; (4) the old epoch is destroyed, off-site first. Safe to interrupt anywhere: done again it goes on
+where it stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from countenance.errors import StoreFault
 from countenance.quantities import Instant
 from countenance.storage import engine as engines
 from countenance.storage.key_schema import wrapped_key
-from countenance.vault.keys import gone
+from countenance.vault.keys import gone, rows
 from countenance.vault.keys.epochs import Epoch
 from countenance.vault.keys.sealing import Wrapping
 from countenance.vault.keys.third import ThirdPlace
@@ -39,25 +40,31 @@ _DROP = "DELETE FROM wrapped_key WHERE key_id = ?"
 class _Turn:
     old: Epoch
     new: Epoch
-    living: Container[str]
+    living: Container[str] | None
+    """None: every key that is there."""
     total: int
 
 
 def rotate(engine: Engine, place: ThirdPlace, now: Instant, living: Callable[[], Container[str]],
-           progress: Callable[[int, int], None]) -> int:
+           progress: Callable[[int, int], None], leave_unknown: bool = False) -> int:
     """Rotate, and return the number of the epoch in force then. `progress(done, all)` counts keys.
 
     `living` is called once both epochs are in place: a key that is made later is under the new one. Raises
-    StoreFault: offsite-missing (the rotation is not finished), epoch-missing, key-altered, store-*.
+    StoreFault: offsite-* and keys-unknown (the rotation is not finished then), epoch-older (it has not begun),
+    epoch-missing, key-altered, store-*.
     """
     with engines.writing(engine) as connection:  # two that rotate take turns: the second joins the first's
         epochs = place.epochs.read()
+        rows.require_current(rows.newest_epoch(connection), [epoch.number for epoch in epochs])
         if len(epochs) == 1:
             fresh = place.epochs.add_next(epochs[0], now)
             place.gone.new_epoch(fresh.number)
             epochs.append(fresh)
         total = int(connection.execute(select(func.count()).select_from(wrapped_key)).scalar_one())
-    turn = _Turn(epochs[0], epochs[1], living(), total)
+    needed = living()
+    if not leave_unknown:
+        _require_known(engine, epochs[0].number, needed, living)
+    turn = _Turn(epochs[0], epochs[1], needed if leave_unknown else None, total)
     for _round in range(_ROUNDS):  # again where a key was made under the old epoch meanwhile
         _rewrap(engine, turn, progress)
         engines.empty_wal(engine)
@@ -66,24 +73,40 @@ def rotate(engine: Engine, place: ThirdPlace, now: Instant, living: Callable[[],
     raise StoreFault("store-corrupt", "A key cannot be brought under the new epoch; the key store is damaged.")
 
 
+def _require_known(engine: Engine, old: int, needed: Container[str], living: Callable[[], Container[str]]) -> None:
+    """Raise StoreFault(keys-unknown) where a key under the old epoch belongs to nobody in the data store.
+
+    The data store is then an older one; to leave the key behind would be the end of somebody's face.
+    """
+    if _unknown(engine, old, needed) and _unknown(engine, old, living()):  # it may have been made meanwhile
+        raise StoreFault("keys-unknown",
+                         "The key store has keys that the data store does not know; faces wait for `restore`.")
+
+
+def _unknown(engine: Engine, old: int, needed: Container[str]) -> list[str]:
+    with engines.reading(engine) as connection:
+        found = connection.execute(select(wrapped_key.c.key_id).where(wrapped_key.c.epoch == old)).scalars()
+        return [key_id for key_id in found if key_id not in needed]
+
+
 def _rewrap(engine: Engine, turn: _Turn, progress: Callable[[int, int], None]) -> None:
     wrappings = Wrapping(turn.old.number, turn.old.key), Wrapping(turn.new.number, turn.new.key)
     done, after = 0, ""
     while True:
         with engines.writing(engine) as connection:
-            rows = connection.execute(_PART, {"after": after}).all()
-            _batch(connection, [row for row in rows if row.epoch == turn.old.number], turn, wrappings)
-        if not rows:
+            part = connection.execute(_PART, {"after": after}).all()
+            _batch(connection, [row for row in part if row.epoch == turn.old.number], turn, wrappings)
+        if not part:
             return
-        done, after = done + len(rows), rows[-1].key_id
+        done, after = done + len(part), part[-1].key_id
         progress(min(done, turn.total), turn.total)
 
 
-def _batch(connection: Connection, rows: list[Any], turn: _Turn, wrappings: tuple[Wrapping, Wrapping]) -> None:
+def _batch(connection: Connection, part: list[Any], turn: _Turn, wrappings: tuple[Wrapping, Wrapping]) -> None:
     old, new = wrappings
     moved = [(old.rewrap(new, key_id, binding, wrapped), new.number, key_id)
-             for key_id, binding, wrapped, _ in rows if key_id in turn.living]
-    left = [(key_id,) for key_id, *_ in rows if key_id not in turn.living]
+             for key_id, binding, wrapped, _ in part if turn.living is None or key_id in turn.living]
+    left = [(key_id,) for key_id, *_ in part if turn.living is not None and key_id not in turn.living]
     if moved:
         connection.exec_driver_sql(_MOVE, moved)
     if left:

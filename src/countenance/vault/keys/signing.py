@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from countenance.errors import StoreFault
 from countenance.formats.cose import key_id
 
 USES = ("pass", "receipt", "list")
+_RETIRED = re.compile(r"[a-z]+\.([0-9a-f]{16})\.retired")
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,9 +52,12 @@ class Verifiers:
 
 
 def verifiers(folder: Path, use: str) -> Verifiers:
-    """Open the public key in force with the list of retired ones. Raises StoreFault(signer-missing)."""
-    retired = frozenset(bytes.fromhex(path.name.split(".")[1]) for path in folder.glob(f"{use}.*.retired"))
-    return Verifiers(verifier(folder, use), retired)
+    """Open the public key in force with the list of retired ones. Raises StoreFault(signer-missing).
+
+    A copy under another name, which somebody made by hand, retires nothing and closes no lane.
+    """
+    found = (_RETIRED.fullmatch(path.name) for path in folder.glob(f"{use}.*.retired"))
+    return Verifiers(verifier(folder, use), frozenset(bytes.fromhex(name[1]) for name in found if name))
 
 
 def renew(folder: Path, use: str) -> bytes:

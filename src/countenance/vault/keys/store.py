@@ -8,14 +8,11 @@ that swapped rows do not open.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
-import secrets
 import threading
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
@@ -26,57 +23,19 @@ from countenance.formats import canonical
 from countenance.quantities import Instant, KeyId, PersonId
 from countenance.storage import engine as engines
 from countenance.storage.key_schema import wrapped_key
-from countenance.vault.keys import gone, rotation, sealing
+from countenance.vault.keys import gone, rotation, rows, sealing
 from countenance.vault.keys.epochs import Epoch
+from countenance.vault.keys.refs import FACE, OF_THE_VAULT, PASS, RECORD, FaceKeys, KeyRef, new_ref
 from countenance.vault.keys.roots import KEY_BYTES
 from countenance.vault.keys.sealing import Wrapping
 from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.residue import Needle
 
-FACE, RECORD, PASS = "face", "record", "pass"
-_OF_THE_VAULT = {FACE, PASS}
-"""A pass's key opens the face, or the face's key, inside the pass."""
-
-_BATCH = 2_000
+__all__ = ["FACE", "PASS", "RECORD", "FaceKeys", "KeyRef", "KeyStore", "new_ref"]
 
 _ONE = select(wrapped_key).where(wrapped_key.c.key_id == bindparam("wanted"))
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class KeyRef:
-    """A key by name: what it is for and whose it is. Knowing it opens nothing."""
-
-    key_id: KeyId
-    kind: str
-    person: PersonId
-    purpose: str
-
-    def binding(self) -> bytes:
-        """Return 32 bytes that stand for kind, owner and purpose in the key store; others for each key of one owner."""
-        return hashlib.sha256(canonical.encode_texts(
-            "countenance/key-binding/1", self.key_id, self.kind, self.person, self.purpose)).digest()
-
-
-def new_ref(kind: str, person: PersonId, purpose: str) -> KeyRef:
-    """Name a key that does not exist yet; the name may be written into an intent first."""
-    return KeyRef(KeyId(secrets.token_hex(16)), kind, person, purpose)
-
-
-@dataclass(frozen=True, repr=False)
-class FaceKeys:
-    """The use of the keys of faces and passes.
-
-    `seal`, `open` and `open_many` are as `KeyStore.seal` and so on. `with_new_pass(ref, use)` gives the key of a
-    pass that is being made; `with_pass(ref, digest, use)` that of one which was issued with exactly these bytes.
-    """
-
-    seal: Callable[[KeyRef, str, bytes], bytes]
-    open: Callable[[KeyRef, str, bytes], bytearray]
-    open_many: Callable[[Sequence[tuple[KeyRef, str, bytes]]], Iterator[bytearray | None]]
-    with_new_pass: Callable[[KeyRef, Callable[[bytearray], bytes]], bytes]
-    with_pass: Callable[[KeyRef, bytes, Callable[[bytearray], bytes]], bytes]
 
 
 class KeyStore:
@@ -88,6 +47,7 @@ class KeyStore:
         self._clock = clock
         self._known: dict[int, Epoch] = {}
         self._wrappings: dict[int, Wrapping] = {}
+        self._seen = 0
         self._closed = False
         self._faces_taken = False
         self._read_epochs()
@@ -134,18 +94,18 @@ class KeyStore:
         """Make random keys under these names; durable on return, all or none."""
         self._still_open()
         with engines.writing(self.engine) as connection:
-            wrapping = self._wrapping(self._read_epochs().number)  # inside: a rotation cannot end between
-            rows = []
+            wrapping = self._newest()  # inside: a rotation cannot end between
+            made = []
             for ref in refs:
                 key = bytearray(os.urandom(KEY_BYTES))
-                rows.append({
+                made.append({
                     "key_id": ref.key_id, "kind": ref.kind, "binding": ref.binding(),
                     "epoch": wrapping.number, "made_at": self._clock.now(),
                     "wrapped": wrapping.wrap(ref.key_id, ref.binding(), key),
                 })
                 if self._of_thread.__dict__.get("keeping"):
                     self._at_hand[ref.key_id] = key
-            connection.execute(insert(wrapped_key), rows)
+            connection.execute(insert(wrapped_key), made)
 
     def bind(self, ref: KeyRef, digest: bytes) -> None:
         """Bind a pass's key to the SHA-256 of the pass that was issued: it opens no other bytes from then on.
@@ -156,7 +116,7 @@ class KeyStore:
             row = connection.execute(_ONE, {"wanted": ref.key_id}).one_or_none()
             if row is None:
                 raise StoreFault("key-destroyed", "The key to this no longer exists.")
-            wrapping = self._wrapping(self._read_epochs().number)
+            wrapping = self._newest()
             plain = self._wrapping(row.epoch).unwrap(ref.key_id, self._bound(ref, row.binding), row.wrapped)
             if len(plain) != KEY_BYTES or ref.kind != PASS:
                 raise Refused("pass-bound", "This pass was issued already.")
@@ -220,14 +180,14 @@ class KeyStore:
         return self._open_many(items)
 
     def _open_many(self, items: Sequence[tuple[KeyRef, str, bytes]]) -> Iterator[bytearray | None]:
-        for at in range(0, len(items), _BATCH):
-            some = items[at : at + _BATCH]
+        for at in range(0, len(items), rows.BATCH):
+            some = items[at : at + rows.BATCH]
             with engines.reading(self.engine) as connection:
                 names = [ref.key_id for ref, _, _ in some]
                 found = connection.execute(select(wrapped_key).where(wrapped_key.c.key_id.in_(names))).all()
-            rows = {row.key_id: row for row in found}
+            by_name = {row.key_id: row for row in found}
             for ref, label, sealed in some:
-                row = rows.get(ref.key_id)
+                row = by_name.get(ref.key_id)
                 if row is None:
                     yield None
                     continue
@@ -248,44 +208,80 @@ class KeyStore:
 
         On return the wrapped keys are in no file of the key store, the write-ahead log included.
         Copies of the key store made before die with the epoch, at the next rotation; until then the third place
-        knows which keys may not come back.
+        knows which keys may not come back. Raises StoreFault(store-corrupt) where one stays; then all do.
         """
         with engines.writing(self.engine) as connection:
             with suppress(gone.Lost):  # which closes the face lane, and keeps nobody's face
                 self.place.gone.add(key_ids)
-            for at in range(0, len(key_ids), _BATCH):
-                some = list(key_ids[at : at + _BATCH])
-                connection.execute(delete(wrapped_key).where(wrapped_key.c.key_id.in_(some)))
+            rows.remove(connection, key_ids)
         engines.empty_wal(self.engine)
 
+    def destroy_of(self, person: PersonId, purpose: str, key_ids: Sequence[KeyId]) -> None:
+        """Destroy the keys of one person's face and pass for one purpose, also where the data store hides their ids.
+
+        `key_ids` is what it names: another owner's among them stays, and if none is this person's, all keys are looked
+        through. Durable on return, as `destroy`. Raises StoreFault.
+        """
+        def bindings(key_id: KeyId) -> set[bytes]:
+            return {KeyRef(key_id, kind, person, purpose).binding() for kind in OF_THE_VAULT}
+
+        with engines.reading(self.engine) as connection:
+            there = set(rows.present(connection, key_ids))
+            mine = rows.owned(connection, bindings, key_ids) or rows.owned(connection, bindings)
+        self.destroy([*mine, *(key_id for key_id in key_ids if key_id not in there)])
+
     def drop_dead(self) -> None:
-        """Delete keys of epochs that are gone, which a copy made during a rotation may hold: they open nothing."""
-        known = [epoch.number for epoch in self.place.epochs.read()]
+        """Delete keys of epochs that are gone, which a copy made during a rotation may hold: they open nothing.
+
+        Raises StoreFault(epoch-older).
+        """
         with engines.writing(self.engine) as connection:
+            known = [epoch.number for epoch in self.place.epochs.read()]
+            rows.require_current(rows.newest_epoch(connection), known)  # or everybody's keys would be dropped
             connection.execute(delete(wrapped_key).where(wrapped_key.c.epoch.not_in(known)))
 
-    def note(self, count: int) -> None:
-        """Write into the third place how often something was ended; the store's own count may not be less."""
+    def note(self, count: int, keys: Sequence[KeyId] = ()) -> None:
+        """Write into the third place how often something was ended; the store's own count may not be less.
+
+        `keys` are those that end with it, and are written down together with the count, before they are destroyed.
+        """
         with engines.writing(self.engine), suppress(gone.Lost):
-            self.place.gone.note(count)
+            self.place.gone.note(count, keys)
+
+    def copy_offsite(self) -> None:
+        """Write the off-site copy of the epoch key, between rotations. Raises as `EpochFile`, and epoch-older."""
+        with engines.writing(self.engine):
+            self.require_newest_epoch()
+            self.place.epochs.copy_offsite()
+
+    def require_newest_epoch(self) -> None:
+        """Raise StoreFault(epoch-older) where the third place was put back: a key is under a later epoch."""
+        with engines.reading(self.engine) as connection:
+            newest = rows.newest_epoch(connection)
+        rows.require_current(newest, [epoch.number for epoch in self.place.epochs.read()])
 
     def require_none_back(self, key_ids: Sequence[KeyId]) -> None:
-        """Raise StoreFault(store-restored) where one of these keys, which were destroyed, is here."""
+        """Raise StoreFault(store-restored) where one of these keys, which were destroyed, is here.
+
+        Or keys of an epoch that is over: the first and the last tell, as a rotation goes from the one to the other.
+        """
+        known = {epoch.number for epoch in self.place.epochs.read()}
         with engines.reading(self.engine) as connection:
-            for at in range(0, len(key_ids), _BATCH):
-                some = list(key_ids[at : at + _BATCH])
-                back = select(wrapped_key.c.key_id).where(wrapped_key.c.key_id.in_(some)).limit(1)
-                if connection.execute(back).one_or_none() is not None:
-                    raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
+            ends = {connection.execute(select(wrapped_key.c.epoch).order_by(by).limit(1)).scalar_one_or_none()
+                    for by in (wrapped_key.c.key_id, wrapped_key.c.key_id.desc())} - {None}
+        if ends - known - {epoch.number for epoch in self.place.epochs.read()}:  # another process may have rotated
+            raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
+        with engines.reading(self.engine) as connection:
+            if rows.present(connection, key_ids):
+                raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
 
     def check(self) -> int:
         """Unwrap every key, keep none, and return how many there are. Raises StoreFault(key-altered)."""
         names = sorted(self.ids())
-        for at in range(0, len(names), _BATCH):
+        for some in rows.batches(names):
             with engines.reading(self.engine) as connection:
-                some = connection.execute(select(wrapped_key).where(
-                    wrapped_key.c.key_id.in_(names[at : at + _BATCH]))).all()
-            for row in some:
+                found = connection.execute(select(wrapped_key).where(wrapped_key.c.key_id.in_(some))).all()
+            for row in found:
                 key = self._wrapping(row.epoch).unwrap(row.key_id, row.binding, row.wrapped)
                 key[:] = bytes(len(key))
         return len(names)
@@ -313,13 +309,14 @@ class KeyStore:
             return [Needle("key", bytes(key[:KEY_BYTES])), Needle("wrapped key", bytes(wrapped))]
 
     def rotate(self, living: Callable[[], Container[str]],
-               progress: Callable[[int, int], None] = lambda _done, _all: None) -> int:
+               progress: Callable[[int, int], None] = lambda _done, _all: None, leave_unknown: bool = False) -> int:
         """Begin a new epoch, or finish a rotation that was interrupted; return the epoch's number.
 
-        See `rotation.rotate`: `living` gives the ids of the keys that somebody needs, all others are left behind.
+        See `rotation.rotate`: `living` gives the ids of the keys that somebody needs. Another one is a reason not to
+        rotate (StoreFault, keys-unknown), or is left behind where `leave_unknown` says so.
         """
         self._still_open()
-        new = rotation.rotate(self.engine, self.place, self._clock.now(), living, progress)
+        new = rotation.rotate(self.engine, self.place, self._clock.now(), living, progress, leave_unknown)
         self._read_epochs()
         return new
 
@@ -344,7 +341,14 @@ class KeyStore:
         if known.keys() != self._known.keys():
             self._wrappings = {number: Wrapping(number, epoch.key) for number, epoch in known.items()}
         self._known = known
+        self._seen = max(self._seen, *known)
         return known[max(known)]
+
+    def _newest(self) -> Wrapping:
+        """Return what wraps new keys. Raises StoreFault(epoch-older): the file was put back meanwhile."""
+        newest = self._read_epochs()
+        rows.require_current(self._seen, [newest.number])
+        return self._wrapping(newest.number)
 
     def _wrapping(self, number: int) -> Wrapping:
         found = self._wrappings.get(number)
@@ -360,7 +364,7 @@ class KeyStore:
             raise StoreFault("store-closed", "This venue has been closed.")
 
     def _no_face(self, ref: KeyRef) -> None:
-        if ref.kind in _OF_THE_VAULT and self._faces_taken:
+        if ref.kind in OF_THE_VAULT and self._faces_taken:
             raise Refused("key-face", "The key of a face is used by the vault only, under a permit.")
 
     @contextmanager

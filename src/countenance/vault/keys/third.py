@@ -31,7 +31,7 @@ class ThirdPlace:
     @classmethod
     def of(cls, folder: Path, root: Root, offsite: str = "") -> Self:
         """Return the third place of a data folder; `offsite` names a folder for the copy, or is empty."""
-        return cls(EpochFile(folder / EPOCH, root, Path(offsite) / EPOCH if offsite else None),
+        return cls(EpochFile(folder / EPOCH, root, folder / offsite / EPOCH if offsite else None),
                    GoneList(folder / GONE))
 
     def begin(self, now: Instant) -> None:

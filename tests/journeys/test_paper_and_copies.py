@@ -79,7 +79,6 @@ def test_an_enrolment_counts_once_the_card_was_scanned(
     typed(monkeypatch, "CN1:SOMETHING ELSE\n")
     failed = run(*order, "--pass-out", home / "one.pass", "--card", home / "one.svg")
     assert failed.code == "pass-not-read"
-    assert run(*gate(home, pictures, home / "one.pass")).json["reason"] == "pass-unknown"
 
     class Scanner(io.StringIO):
         """Types what was just written, as somebody who scans the card does."""
@@ -144,10 +143,36 @@ def test_the_desk_replaces_a_lost_pass_by_its_booking_number(run: Run, home: Pat
 
 
 def test_the_desk_withdraws_without_a_pass(run: Run, home: Path, pictures: Path) -> None:
-    told = run("withdraw", "--venue", home / "zoo", "--ref", "collins").json
-    assert (told["outcome"], told["final_by"], told["purpose"]) == ("final", "", "entry.verify")
+    told = run("withdraw", "--venue", home / "zoo", "--ref", "collins", "--purpose", "entry.verify").json
+    assert (told["outcome"], told["final_by"], told["purposes"]) == ("final", "", ["entry.verify"])
+    assert told["standing"] == ["entry.search"]
     assert run(*gate(home, pictures, home / "verify.pass")).json["reason"] == "consent-withdrawn"
     assert run("admit", "--venue", home / "zoo", "--lane", "plain", "--pass", home / "verify.pass").status == 0
+
+
+def test_withdrawing_by_booking_number_ends_everything_that_stands(run: Run, home: Path, pictures: Path) -> None:
+    told = run("withdraw", "--venue", home / "zoo", "--ref", "collins", "--receipt-out", home / "gone.json").json
+    assert (sorted(told["purposes"]), told["standing"]) == (["entry.search", "entry.verify"], [])
+    assert [one["kind"] for one in json.loads((home / "gone.json").read_text())] == ["erasure", "erasure"]
+    told = run("admit", "--venue", home / "zoo", "--press", "--image", pictures / "later.jpg")
+    assert told.json["outcome"] == "refer"
+    assert run("withdraw", "--venue", home / "zoo", "--ref", "collins").code == "consent-withdrawn"
+
+
+def test_what_came_to_nothing_is_taken_back(
+        run: Run, home: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = ["enrol", "--venue", home / "zoo", "--ref", "wen", "--yes", "--image", pictures / "hopper.jpg", "--scan",
+             "--pass-out", home / "one.pass", "--card", home / "one.svg"]
+    typed(monkeypatch, "CN1:SOMETHING ELSE\n")
+    assert run(*order).code == "pass-not-read"
+    assert not (home / "one.pass").exists()
+    assert not (home / "one.svg").exists()
+    (home / "one.svg").write_text("somebody's drawing")
+    assert run(*order).code == "file-exists"
+    assert (home / "one.svg").read_text() == "somebody's drawing"
+    assert run("enrol", "--venue", home / "zoo", "--ref", "wen", "--no", "--pass-out", home / "no.pass", "--card",
+               home / "no.svg").status == 0
+    assert "no face" in (home / "no.svg").read_text()
 
 
 @pytest.mark.parametrize("lane", ["face", "plain"])
@@ -193,7 +218,7 @@ def test_stores_that_were_put_back_by_hand_are_noticed(run: Run, home: Path, pic
     zoo = home / "zoo"
     assert run("sweep", "--venue", zoo).status == 0
     copies = shutil.copytree(zoo, home / "copies")
-    run("withdraw", "--venue", zoo, "--ref", "collins")
+    run("withdraw", "--venue", zoo, "--ref", "collins", "--purpose", "entry.verify")
     for name in (DATA, KEYS):
         shutil.copy(copies / name, zoo / name)
     assert run(*gate(home, pictures, home / "verify.pass")).json["reason"] == "store-restored"
@@ -246,7 +271,7 @@ def test_a_gate_goes_by_its_list(run: Run, home: Path, pictures: Path) -> None:
     zoo = home / "zoo"
     told = run("revocations", "publish", "--gate", "north", "--out", home / "one.list", "--venue", zoo).json
     assert run(*gate(home, pictures, home / "verify.pass", "--list", home / "one.list")).json["outcome"] == "admit"
-    gone = run("withdraw", "--venue", zoo, "--ref", "collins").json
+    gone = run("withdraw", "--venue", zoo, "--ref", "collins", "--purpose", "entry.verify").json
     assert (gone["outcome"], gone["final_by"]) == ("final_by", told["good_until"])
     run("revocations", "publish", "--gate", "north", "--out", home / "two.list", "--venue", zoo)
     assert run("revocations", "acknowledge", home / "two.list", "--gate", "north", "--venue", zoo).status == 0
