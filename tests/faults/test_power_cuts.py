@@ -236,11 +236,11 @@ def with_logs(folder: Path, town: Town, to: Path) -> None:
 WAYS = ["data", "keys", "by hand", "logs left"]
 """The last: both stores are lost, and logs of theirs are there."""
 
-STEP = 6
+STEP = 10
 
 
 def some_of(cuts: Iterable[Cut]) -> list[Cut]:
-    """Return every state in which a store's files are not all there yet, and one in six of the others.
+    """Return every state in which a store's files are not all there yet, and one in ten of the others.
 
     Those are in steps that every way shares, and which tests above go through.
     """

@@ -11,13 +11,24 @@ from sqlalchemy import select
 
 from countenance.consent import notices
 from countenance.errors import CountenanceError, StoreFault
-from countenance.flows import admit, rotate, withdraw
+from countenance.flows import admit, pad, rotate, withdraw
 from countenance.flows.venue import Venue
 from countenance.quantities import KeyId
 from countenance.storage import schema
 from countenance.vault.keys.gone import Gone, GoneList
 from support.faults import AFTER, BEFORE, Crash, Faults
-from support.venue import KEYED, SEARCH, VERIFY, comes_back, copy_of, enrolled, open_venue, other_lane
+from support.venue import (
+    KEYED,
+    LONG,
+    SEARCH,
+    VERIFY,
+    comes_back,
+    copy_of,
+    enrolled,
+    open_venue,
+    other_lane,
+    write_tickets,
+)
 
 ONE, TWO, THREE = (KeyId(letter * 32) for letter in "abc")
 
@@ -146,29 +157,37 @@ def listed(venue: Venue) -> Gone:
     return venue.keys.place.gone.read()
 
 
-def test_everything_that_ends_is_counted_and_every_destroyed_key_named(venue: Venue) -> None:
+def test_what_an_older_store_would_not_know_is_counted_and_every_destroyed_key_named(venue: Venue) -> None:
     begun = listed(venue).count
     assert begun == 3  # three notices were published when the venue was set up
     keys = set()
-    for purpose in (VERIFY, KEYED, SEARCH):
+    for done, purpose in enumerate((VERIFY, KEYED, SEARCH)):
         who = enrolled(venue, "ada", 1, purpose)
+        assert listed(venue).count == begun + 2 * done + 1  # an older store would leave their key behind
         keys |= venue.keys.ids("face", "pass")
         withdraw.withdraw(venue, who.person, purpose)
-    assert listed(venue).count == begun + 3
+        assert listed(venue).count == begun + 2 * done + 2
     assert set(listed(venue).keys) == keys
     assert len(keys) == 3
     with venue.store.write() as unit:
         texts = {k: v + " More." for k, v in notices.in_force(unit, VERIFY).texts.items()}
         notices.publish(unit, venue.venue_id, VERIFY, texts)
-    assert listed(venue).count == begun + 4
+    assert listed(venue).count == begun + 7
     record = venue.keys.ids("record")
     withdraw.erase(venue, who.person)
-    assert listed(venue).count == begun + 5
+    assert listed(venue).count == begun + 8
     assert record <= set(listed(venue).keys)
     with venue.store.read() as unit:
-        assert unit.mark("forward") == begun + 5
+        assert unit.mark("forward") == begun + 8
     rotate.rotate(venue)
-    assert listed(venue) == Gone(begun + 5)
+    assert listed(venue) == Gone(begun + 8)
+
+
+def test_each_batch_of_made_up_people_is_counted(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pad, "BATCH", 2)
+    begun = listed(venue)
+    pad.pad(venue, SEARCH, 5)
+    assert listed(venue) == Gone(begun.count + 3)
 
 
 def test_what_does_not_take_effect_is_not_counted(venue: Venue) -> None:
@@ -180,11 +199,12 @@ def test_what_does_not_take_effect_is_not_counted(venue: Venue) -> None:
 
 
 def test_the_list_names_nobody(venue: Venue, folder: Path) -> None:
-    who = enrolled(venue)
+    write_tickets(folder, {"walrus": LONG})  # which no random id can spell
+    who = enrolled(venue, "walrus")
     withdraw.withdraw(venue, who.person, VERIFY)
     text = (folder / "gone.list").read_text()
     assert who.person not in text
-    assert "ada" not in text
+    assert "walrus" not in text
     assert "key " in text
 
 
@@ -194,15 +214,19 @@ def test_a_count_that_a_crash_kept_from_the_list_is_made_up_for(
     """The data store has committed; the note of it is the next effect."""
     with open_venue(folder) as venue:
         who = enrolled(venue)
+        begun, key = listed(venue), venue.keys.ids("pass")
         faults = Faults(3, when, dies=True)
         with faults.armed(monkeypatch), pytest.raises(Crash):
             withdraw.withdraw(venue, who.person, VERIFY)
         assert faults.seen[:3] == ["commit countenance.db", "commit keys.db", "append gone.list"]
-        assert listed(venue).count == (3 if when == BEFORE else 4)
+        assert venue.keys.ids("pass") == key
+        # The count and the key that is to be destroyed are written at once, before it is.
+        assert listed(venue) == (begun if when == BEFORE else Gone(begun.count + 1, [*key], [*key]))
         left = copy_of(folder, tmp_path / "left")
     with open_venue(left) as venue:
         venue.require_stores()
-        assert listed(venue).count == 4
+        assert listed(venue) == Gone(begun.count + 1, [*key], [*key])
+        assert venue.keys.ids("pass") == frozenset()
 
 
 # -- who reads it

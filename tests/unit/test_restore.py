@@ -460,8 +460,9 @@ def spoilt(folder: Path, how: str) -> None:
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize("how", ["", "deleted", "emptied", "damaged"])
-@pytest.mark.parametrize("which", ["data", "keys", "both", "neither"])
+@pytest.mark.parametrize(("which", "how"), [
+    *((which, "") for which in ("data", "keys", "both", "neither")),
+    *(("both", how) for how in ("deleted", "emptied", "damaged")), ("neither", "deleted"), ("keys", "damaged")])
 def test_stores_put_back_by_hand_are_noticed_and_settled(
         town: Town, home: tuple[Path, SetClock], which: str, how: str) -> None:
     folder, clock = home

@@ -20,7 +20,19 @@ from countenance.formats import canonical
 from countenance.quantities import DAY, HOUR, PersonId
 from countenance.storage import engine as engines
 from countenance.storage import schema
-from support.venue import SEARCH, START, comes_back, count, enrolled, no_camera, open_venue, rows_of, state_of
+from support.venue import (
+    LONG,
+    SEARCH,
+    START,
+    comes_back,
+    count,
+    enrolled,
+    no_camera,
+    open_venue,
+    rows_of,
+    state_of,
+    write_tickets,
+)
 
 
 def zone(unit: object, name: str = "back") -> None:
@@ -152,14 +164,17 @@ def test_swapped_sealed_rows_do_not_open(venue: Venue, folder: Path, statement: 
 
 @pytest.mark.promise(5)
 def test_sealed_events_name_nobody(venue: Venue, folder: Path) -> None:
-    who = enrolled(venue)
+    write_tickets(folder, {"walrus": LONG})  # which no random id can spell
+    who = enrolled(venue, "walrus")
     comes_back(venue, who.pass_text)
     rows = rows_of(folder / "countenance.db", "event")
     assert sum(row[3] is not None for row in rows) == 4
-    tied = [who.person.encode(), bytes.fromhex(who.person), b"entry.verify-not", b"ada"]
+    tied = [who.person.encode(), bytes.fromhex(who.person), b"walrus"]
     for row in rows:
         held = b"".join(part for part in row if isinstance(part, bytes))
         assert not any(name in held for name in tied)
+        assert b"entry.verify" not in (row[3] or b"")
+    assert any(b"entry.verify" in (row[2] or b"") for row in rows)  # the notice's own event names it
     with closing(sqlite3.connect(folder / "countenance.db")) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
     assert columns == {"event_id", "leaf", "clear", "sealed", "published"}
