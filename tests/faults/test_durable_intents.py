@@ -140,7 +140,8 @@ def test_a_pass_whose_key_was_not_bound_is_not_handed_over(
 
 # -- undoing one that failed is a story with faults of its own
 
-UNDO = ["commit countenance.db", "commit keys.db", "append gone.list", "empty keys.db", "commit countenance.db", "empty countenance.db"]
+UNDO = ["commit countenance.db", "commit keys.db", "append gone.list", "empty keys.db", "commit countenance.db",
+        "empty countenance.db"]
 
 
 @pytest.mark.parametrize(("at", "when"), points(len(UNDO)))
@@ -471,8 +472,8 @@ ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit key
           "empty keys.db", "commit keys.db", "replace epoch.key", "write gone.list", "commit countenance.db"]
 """Each of these in its turn: tests/unit/test_rotation.py."""
 
-SWEEP = [*WITHDRAW, "commit countenance.db", "commit countenance.db", "write revocations.list", *ROTATE, "commit countenance.db",
-         "empty countenance.db"]
+SWEEP = [*WITHDRAW, "commit countenance.db", "commit countenance.db", "write revocations.list", *ROTATE,
+         "commit countenance.db", "empty countenance.db"]
 """A consent whose year is over is ended; old rows go; the rotation that this promised is done; the mark that it ran."""
 
 
