@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from countenance import clock
 from countenance.flows.found import DATA, KEYS
 from journeys.conftest import Run
 from support import venue as support
@@ -281,6 +282,20 @@ def test_a_gate_goes_by_its_list(run: Run, home: Path, pictures: Path) -> None:
     assert told.json["reason"] == "face-revoked"
     plain = run("admit", "--venue", zoo, "--lane", "plain", "--pass", home / "verify.pass", "--list", home / "two.list")
     assert plain.status == 0
+
+
+@pytest.mark.promise(7)
+def test_an_old_list_does_not_close_the_lane_without_faces_and_is_told(
+        run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("revocations", "publish", "--gate", "north", "--out", home / "one.list", "--venue", home / "zoo")
+    order = ("admit", "--venue", home / "zoo", "--lane", "plain", "--pass", home / "verify.pass", "--list",
+             home / "one.list")
+    assert run(*order).err == ""
+    now = clock.SystemClock().now()
+    monkeypatch.setattr(clock.SystemClock, "now", lambda _self: now + 3_601)
+    late = run(*order)
+    assert late.json["outcome"] == "admit"
+    assert "passes replaced since are not in it" in late.err
 
 
 @pytest.mark.promise(7)

@@ -103,7 +103,7 @@ def _face(folder: Path, pass_file: Path | None, image: Path, press: bool, purpos
 def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together: bool, as_json: bool) -> None:
     """Check a pass with the public keys and the lists alone; no store and no secret is opened."""
     from countenance import settings
-    from countenance.clock import SystemClock, utc_day
+    from countenance.clock import SystemClock, utc_day, utc_text
     from countenance.flows import passes
     from countenance.flows.found import LIST, SIGNING
     from countenance.integrations.entitlement import CsvEntitlement
@@ -115,6 +115,9 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     keys = signing.verifiers(folder / SIGNING, "pass")
     tickets = CsvEntitlement(folder / here.entitlement_csv)
     copy = _replaced(folder, here.venue, revoked or folder / LIST, needed=revoked is not None)
+    if copy is not None and revoked is not None and now >= copy.good_until:
+        until = utc_text(copy.good_until)
+        sys.stderr.write(f"This gate's list was good until {until}; passes replaced since are not in it.\n")
     ticket = passes.plain_lane(read_pass(pass_file), keys, here.venue, tickets, now, copy)
     people = tickets.party(ticket.reference, utc_day(now)) if together else 1
     print_out(as_json, {"outcome": "admit", "reason": "pass", "people": people, "timings_ms": {}},

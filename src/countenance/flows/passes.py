@@ -135,7 +135,8 @@ def plain_lane(text: str, keys: Verifiers, venue: VenueId, entitlement: Entitlem
 def _ours(text: str, keys: Verifiers, venue: VenueId) -> Pass:
     kid = form.peek_kid(text)
     if kid in keys.retired:
-        raise Refused("pass-retired", "This pass was signed with a key that is retired; the desk gives a new one.")
+        raise Refused("pass-retired",
+                      "This pass was signed with a retired key; the desk gives a new one, or withdraws without it.")
     _of_this_venue(kid, cose.key_id(keys.key))
     content = form.read(text, keys.key)
     _of_this_venue(content.venue, venue)

@@ -1,8 +1,9 @@
 """What may not come back: a short list in the third place, so that a store put back by hand is noticed.
 
 `gone.list` names the keys that were destroyed under the epoch in force (random ids, which say nothing), and
-counts what an older store would not know (enrolments, ends of consents, notices). No backup reads it. Whoever puts yesterday's
-databases back has a count that is too low, or keys that are on this list: faces then wait for `restore`.
+counts what an older store would not know (enrolments, ends of consents, notices). No backup reads it. Whoever
+puts yesterday's databases back has a count that is too low, or keys that are on this list: faces then wait for
+`restore`.
 Every change happens inside the key store's write lock. (docs/formats/gone.md, docs/decisions/0010)
 """
 
