@@ -26,11 +26,12 @@ SHAPE: dict[str, dict[str, type]] = {
              "threshold": str},
     "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int, "offsite": str},
     "entitlement": {"csv": str},
+    "log": {"interval_minutes": int, "witnesses": list},
     "models": {"pack": str},
 }
 
 MOST = {"gate.sweep_late_after_hours": 72, "gate.lease_minutes": 1_440, "keys.epoch_days": 31,
-        "keys.rotate_within_hours": 24}
+        "keys.rotate_within_hours": 24, "log.interval_minutes": 1_440}
 """What may be settled at most: people are told that copies open nothing after 24 hours. Lower is stricter."""
 
 
@@ -54,6 +55,8 @@ class Settings:
     offsite: str
     entitlement_csv: str
     pack: str
+    log_minutes: int
+    witnesses: tuple[str, ...]
 
 
 def load(folder: Path) -> Settings:
@@ -84,6 +87,7 @@ def _parse(text: str) -> Settings:
         flat["gate.sweep_late_after_hours"], flat["gate.lease_minutes"],
         flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
         flat["keys.rotate_within_hours"], flat["keys.offsite"], flat["entitlement.csv"], flat["models.pack"],
+        flat["log.interval_minutes"], tuple(flat["log.witnesses"]),
     )
 
 
@@ -96,6 +100,8 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
         for key, kind in keys.items():
             name, given = f"{section}.{key}", part[key]
             if type(given) is not kind or (isinstance(given, int) and not 1 <= given <= MOST.get(name, given)):
+                raise StoreFault("settings-value", f"In venue.toml, {name} has a wrong value.")
+            if isinstance(given, list) and not all(isinstance(one, str) for one in given):
                 raise StoreFault("settings-value", f"In venue.toml, {name} has a wrong value.")
             flat[name] = given
     if set(value) - {s for s in SHAPE if s} - set(SHAPE[""]):

@@ -68,6 +68,18 @@ def held_alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def waited_for(file: Path) -> Iterator[None]:
+    """Hold a file, made where it is missing, until the block ends; wait for whoever has it. Raises OSError."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _alone(handle: int) -> bool:
     if fcntl is None:
         return True

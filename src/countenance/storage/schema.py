@@ -1,8 +1,9 @@
 """The tables of `countenance.db`. What holds a face, a name or a person's history is ciphertext here.
 
 `event` has no person column on purpose: a sealed row can be tied to nobody without that person's
-record key (DESIGN 4). The chain of one person's events hangs on `person.sealed_head`.
-Times are `Instant`s (seconds, UTC). `delete_at` is when the sweep removes the row.
+record key (DESIGN 4), and neither can its `tag`, by which the person's own chain is found.
+Times are `Instant`s (seconds, UTC). `delete_at` is when the sweep removes the row. Tables with rows about people have
+no hidden row numbers: their gaps would tell who enrolled, and whose face was revoked, before and after whom.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ person = Table(
     "person", metadata, _id("person_id"),
     Column("record_key", String(32), nullable=False),
     Column("sealed_profile", LargeBinary, nullable=False),
-    Column("sealed_head", LargeBinary, nullable=True),
     Column("household", String(64), nullable=True),
     Column("guardian", ForeignKey("person.person_id"), nullable=True),
     Column("synthetic", Boolean, nullable=False),
     Column("delete_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 consent = Table(
@@ -81,6 +82,7 @@ consent = Table(
     Column("delete_at", Integer, nullable=False),
     Index("consent_of", "person_id", "purpose_id"),
     Index("consent_live", "purpose_id", "state", "expires_at"),
+    sqlite_with_rowid=False,
 )
 
 template = Table(
@@ -98,6 +100,7 @@ template = Table(
     Index("template_person", "person_id", "purpose_id"),
     Index("template_consent", "consent_id"),
     CheckConstraint("(custody = 'carried') = (length(sealed) = 0)"),
+    sqlite_with_rowid=False,
 )
 
 issued_pass = Table(
@@ -109,16 +112,32 @@ issued_pass = Table(
     Column("state", String(8), nullable=False),        # pending | live | plain | void
     Column("delete_at", Integer, nullable=False),
     Index("pass_person", "person_id"),
+    sqlite_with_rowid=False,
 )
 
 event = Table(
     "event", metadata,
-    Column("event_id", Integer, primary_key=True, autoincrement=True),
-    Column("leaf", LargeBinary, nullable=False),       # SHA-256, 32 bytes
-    Column("clear", LargeBinary, nullable=True),
-    Column("sealed", LargeBinary, nullable=True),
-    Column("published", Boolean, nullable=False),
-    CheckConstraint("(clear IS NULL) <> (sealed IS NULL)"),
+    Column("event_id", Integer, primary_key=True),     # place in the log, counted from `log.first`
+    Column("entry", LargeBinary, nullable=False),      # what the log holds (docs/formats/log_entry.md)
+    Column("tag", LargeBinary, nullable=True),         # 16 bytes; from the person's record key and the number
+    Column("sealed", LargeBinary, nullable=True),      # NULL: an event about nobody, whose entry says it all
+    CheckConstraint("(tag IS NULL) = (sealed IS NULL)"),
+    Index("event_of", "tag"),                          # not unique: a lost row must not keep later ones out
+)
+
+log = Table(
+    "log", metadata,
+    Column("generation", Integer, primary_key=True),   # the newest counts; another begins where a store is lost
+    Column("first", Integer, nullable=False),          # event_id of its entry 0
+    Column("size", Integer, nullable=False),           # moved by compare-and-swap only (storage/sequence.py)
+)
+
+log_tile = Table(
+    "log_tile", metadata,
+    Column("generation", Integer, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),     # 32 bytes each; level 0 full tiles only
 )
 
 intent = Table(
@@ -129,6 +148,7 @@ intent = Table(
     Column("purpose_id", String(64), nullable=False),
     Column("plan", LargeBinary, nullable=False),       # canonical CBOR; names of keys, never keys
     Column("begun_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 gallery = Table(
@@ -144,6 +164,7 @@ hourly_count = Table(
     Column("outcome", String(8), primary_key=True),
     Column("number", Integer, nullable=False),
     Column("delete_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 revocation = Table(
@@ -152,6 +173,7 @@ revocation = Table(
     Column("hash", LargeBinary, primary_key=True),     # 16 bytes, of a face_id or of a booking number
     Column("before", Integer, nullable=False),         # void: passes issued up to this moment; face: 0
     Column("delete_at", Integer, nullable=False),      # no pass that it is about is good any more
+    sqlite_with_rowid=False,
 )
 
 lease = Table(

@@ -7,9 +7,9 @@ clock has caught up, and nothing is swept; withdrawing and the lane without face
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
@@ -20,9 +20,15 @@ from countenance.quantities import Instant, KeyId, PersonId, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import schema
 from countenance.storage.outbox import Entry, Outbox, Sealer
+from countenance.storage.together import Together
+
+T = TypeVar("T")
 
 CLOCK_SLACK_SECONDS = 5
 """How far a clock may be set back unnoticed (time servers do a little). Smaller is stricter."""
+
+MOST_HINTS = 10_000
+"""People of whose chains the length is remembered in memory."""
 
 # Statements of the way through a gate are built once: building one takes three times as long as running it.
 _MARK = select(schema.mark.c.at).where(schema.mark.c.name == bindparam("wanted"))
@@ -46,9 +52,9 @@ class Unit:
         """Execute one SQLAlchemy Core statement."""
         return self.connection.execute(statement, values)
 
-    def tell(self, kind: str, body: dict[str, Any]) -> None:
-        """Record an event about no person (storage/outbox.py)."""
-        self.outbox.tell(kind, body)
+    def tell(self, kind: str, body: dict[str, Any]) -> int:
+        """Record an event about no person; return its row (storage/outbox.py)."""
+        return self.outbox.tell(kind, body)
 
     def tell_of(self, person: PersonId, kind: str, body: dict[str, Any]) -> Entry:
         """Record a sealed event about a person (storage/outbox.py)."""
@@ -100,13 +106,24 @@ class Store:
         self.engine = engine
         self._clock = clock
         self._sealer = sealer
+        self._together = Together(self.write)
+        self._hints: dict[PersonId, int] = {}
+
+    def together(self, job: Callable[[Unit], T]) -> T:
+        """Run a job in a transaction that threads share, durable on return (storage/together.py).
+
+        For what many do at once. Raises what the job raises, and StoreFault; then nothing of it took effect.
+        """
+        return self._together.run(job)
 
     @contextmanager
     def write(self) -> Iterator[Unit]:
         """Begin a unit that may change things; commits at the end, durable on return. Raises StoreFault."""
         with engines.writing(self.engine) as connection:
-            unit = self._unit(connection)
-            unit.set_mark("time", unit.now)
+            seen = self._seen(connection)
+            unit = self._unit(connection, seen)
+            if unit.now != seen:  # a second has many units
+                unit.set_mark("time", unit.now)
             yield unit
             unit.outbox.flush()
         if unit.ended is not None:
@@ -116,7 +133,7 @@ class Store:
     def read(self) -> Iterator[Unit]:
         """Begin a unit that sees one consistent moment and changes nothing."""
         with engines.reading(self.engine) as connection:
-            yield self._unit(connection)
+            yield self._unit(connection, self._seen(connection))
 
     def require_forward(self) -> None:
         """Raise StoreFault(clock-set-back) while the clock shows a time before one already seen."""
@@ -135,10 +152,12 @@ class Store:
         """Let go of the file."""
         self.engine.dispose()
 
-    def _unit(self, connection: Connection) -> Unit:
+    def _unit(self, connection: Connection, seen: Instant) -> Unit:
+        if len(self._hints) > MOST_HINTS:
+            self._hints.clear()
         shown = self._clock.now()
-        now = Instant(max(shown, self._seen(connection)))
-        return Unit(connection, Outbox(connection, self._sealer, now), now, shown)
+        now = Instant(max(shown, seen))
+        return Unit(connection, Outbox(connection, self._sealer, now, self._hints), now, shown)
 
     @staticmethod
     def _seen(connection: Connection) -> Instant:

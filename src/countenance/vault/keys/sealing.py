@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +28,12 @@ def open_sealed(key: bytes | bytearray, aad: bytes, sealed: bytes) -> bytearray:
         return bytearray(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad))
     except (InvalidTag, ValueError):
         raise StoreFault("sealed-altered", "A sealed record does not open: it was altered or moved.") from None
+
+
+def tag(key: bytes | bytearray, person: str, number: int) -> bytes:
+    """Return 16 bytes for one number under a record key: keyed BLAKE2b (RFC 7693), random to whoever lacks the key."""
+    whose = canonical.encode(["countenance/event-tag/1", person, number])
+    return hashlib.blake2b(whose, key=bytes(key), digest_size=16).digest()
 
 
 class Wrapping:

@@ -12,7 +12,7 @@ from countenance import durable
 from countenance.errors import StoreFault
 from countenance.formats.cose import key_id
 
-USES = ("pass", "receipt", "list")
+USES = ("pass", "receipt", "list", "log")
 _RETIRED = re.compile(r"[a-z]+\.([0-9a-f]{16})\.retired")
 
 

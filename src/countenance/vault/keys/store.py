@@ -15,7 +15,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import Engine, bindparam, delete, insert, select, update
 
 from countenance.clock import Clock
 from countenance.errors import Refused, StoreFault
@@ -203,6 +203,11 @@ class KeyStore:
         """See storage.outbox.Sealer."""
         return bytes(self.open(KeyRef(key, RECORD, person, ""), label, sealed))
 
+    def tag_record(self, key: KeyId, person: PersonId, number: int) -> bytes:
+        """See storage.outbox.Sealer."""
+        with self._opened(KeyRef(key, RECORD, person, "")) as opened:
+            return sealing.tag(opened, person, number)
+
     def destroy(self, key_ids: Sequence[KeyId]) -> None:
         """Delete keys for good; those that are gone already are fine.
 
@@ -243,7 +248,7 @@ class KeyStore:
     def note(self, count: int, keys: Sequence[KeyId] = ()) -> None:
         """Write into the third place how often something was ended; the store's own count may not be less.
 
-        `keys` are those that end with it, and are written down together with the count, before they are destroyed.
+        `keys` end with it, and are written down together with the count, before they are destroyed.
         """
         with engines.writing(self.engine), suppress(gone.Lost):
             self.place.gone.note(count, keys)
@@ -261,19 +266,18 @@ class KeyStore:
         rows.require_current(newest, [epoch.number for epoch in self.place.epochs.read()])
 
     def require_none_back(self, key_ids: Sequence[KeyId]) -> None:
-        """Raise StoreFault(store-restored) where one of these keys, which were destroyed, is here.
+        """Raise StoreFault(store-restored) where one of these destroyed keys is here, or one of an old epoch.
 
-        Or keys of an epoch that is over: the first and the last tell, as a rotation goes from the one to the other.
+        The first and the last key tell that, as a rotation goes from the one to the other.
         """
         known = {epoch.number for epoch in self.place.epochs.read()}
         with engines.reading(self.engine) as connection:
             ends = {connection.execute(select(wrapped_key.c.epoch).order_by(by).limit(1)).scalar_one_or_none()
                     for by in (wrapped_key.c.key_id, wrapped_key.c.key_id.desc())} - {None}
-        if ends - known - {epoch.number for epoch in self.place.epochs.read()}:  # another process may have rotated
+            back = rows.present(connection, key_ids)
+        known |= {epoch.number for epoch in self.place.epochs.read()}  # another process may have rotated
+        if back or ends - known:
             raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
-        with engines.reading(self.engine) as connection:
-            if rows.present(connection, key_ids):
-                raise StoreFault("store-restored", "An older key store was put back; faces wait for `restore`.")
 
     def check(self) -> int:
         """Unwrap every key, keep none, and return how many there are. Raises StoreFault(key-altered)."""
@@ -288,15 +292,13 @@ class KeyStore:
 
     def ids(self, *kinds: str) -> frozenset[KeyId]:
         """Return the ids of all keys, or of those of some kinds."""
-        wanted = select(wrapped_key.c.key_id)
+        wanted = select(wrapped_key.c.key_id).where(*([wrapped_key.c.kind.in_(kinds)] if kinds else []))
         with engines.reading(self.engine) as connection:
-            found = connection.execute(wanted.where(wrapped_key.c.kind.in_(kinds)) if kinds else wanted)
-            return frozenset(map(KeyId, found.scalars()))
+            return frozenset(map(KeyId, connection.execute(wanted).scalars()))
 
     def count(self) -> int:
         """Return how many keys live."""
-        with engines.reading(self.engine) as connection:
-            return int(connection.execute(select(func.count()).select_from(wrapped_key)).scalar_one())
+        return len(self.ids())
 
     def needles(self, ref: KeyRef) -> list[Needle]:
         """Return what a search for this key must look for: the plain key and the wrapped one.
@@ -304,9 +306,8 @@ class KeyStore:
         For proving that a withdrawn key is gone: ask before it is destroyed.
         """
         self._no_face(ref)
-        wrapped = self._row(ref.key_id).wrapped
         with self._opened(ref) as key:
-            return [Needle("key", bytes(key[:KEY_BYTES])), Needle("wrapped key", bytes(wrapped))]
+            return [Needle("key", bytes(key[:KEY_BYTES])), Needle("wrapped key", bytes(self._row(ref.key_id).wrapped))]
 
     def rotate(self, living: Callable[[], Container[str]],
                progress: Callable[[int, int], None] = lambda _done, _all: None, leave_unknown: bool = False) -> int:

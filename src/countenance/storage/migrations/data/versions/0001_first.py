@@ -13,13 +13,28 @@ def upgrade() -> None:
     """Make the tables."""
     op.create_table(
         "event",
-        sa.Column("event_id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("leaf", sa.LargeBinary(), nullable=False),
-        sa.Column("clear", sa.LargeBinary(), nullable=True),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=False),
+        sa.Column("tag", sa.LargeBinary(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("published", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("(clear IS NULL) <> (sealed IS NULL)"),
+        sa.CheckConstraint("(tag IS NULL) = (sealed IS NULL)"),
         sa.PrimaryKeyConstraint("event_id"),
+    )
+    op.create_index("event_of", "event", ["tag"], unique=False)
+    op.create_table(
+        "log",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("generation"),
+    )
+    op.create_table(
+        "log_tile",
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("hashes", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("generation", "level", "number"),
     )
     op.create_table(
         "hourly_count",
@@ -29,6 +44,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("delete_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("hour", "lane", "outcome"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "intent",
@@ -40,6 +56,7 @@ def upgrade() -> None:
         sa.Column("plan", sa.LargeBinary(), nullable=False),
         sa.Column("begun_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("intent_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "lease",
@@ -55,6 +72,7 @@ def upgrade() -> None:
         sa.Column("before", sa.Integer(), nullable=False),
         sa.Column("delete_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "hash"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "mark",
@@ -67,7 +85,6 @@ def upgrade() -> None:
         sa.Column("person_id", sa.String(length=64), nullable=False),
         sa.Column("record_key", sa.String(length=32), nullable=False),
         sa.Column("sealed_profile", sa.LargeBinary(), nullable=False),
-        sa.Column("sealed_head", sa.LargeBinary(), nullable=True),
         sa.Column("household", sa.String(length=64), nullable=True),
         sa.Column("guardian", sa.String(length=64), nullable=True),
         sa.Column("synthetic", sa.Boolean(), nullable=False),
@@ -77,6 +94,7 @@ def upgrade() -> None:
             ["person.person_id"],
         ),
         sa.PrimaryKeyConstraint("person_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "zone",
@@ -99,6 +117,7 @@ def upgrade() -> None:
             ["person.person_id"],
         ),
         sa.PrimaryKeyConstraint("pass_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("pass_person", "issued_pass", ["person_id"], unique=False)
     op.create_table(
@@ -166,6 +185,7 @@ def upgrade() -> None:
             ["purpose.purpose_id"],
         ),
         sa.PrimaryKeyConstraint("consent_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("consent_live", "consent", ["purpose_id", "state", "expires_at"], unique=False)
     op.create_index("consent_of", "consent", ["person_id", "purpose_id"], unique=False)
@@ -195,6 +215,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("(custody = 'carried') = (length(sealed) = 0)"),
         sa.PrimaryKeyConstraint("template_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("template_consent", "template", ["consent_id"], unique=False)
     op.create_index("template_of", "template", ["purpose_id", "state"], unique=False)
@@ -223,4 +244,7 @@ def downgrade() -> None:
     op.drop_table("lease")
     op.drop_table("intent")
     op.drop_table("hourly_count")
+    op.drop_table("log_tile")
+    op.drop_table("log")
+    op.drop_index("event_of", table_name="event")
     op.drop_table("event")
