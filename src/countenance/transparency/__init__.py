@@ -1,0 +1,1 @@
+"""The log of what was done, published, witnessed and watched (DESIGN 4)."""

@@ -1,0 +1,162 @@
+"""Reading a published log from outside: a folder, or an address. Nothing that is read here is checked yet."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from countenance.clock import Clock, SystemClock
+from countenance.errors import BadInput
+from countenance.formats import checkpoints, log_entries, signed_note, tiles
+
+if TYPE_CHECKING:
+    import httpx  # a tenth of a second, which who reads a folder need not wait
+
+TIMEOUT_S = 30.0
+"""Seconds for one whole file."""
+
+LARGEST = tiles.WIDTH * (2 + log_entries.LARGEST)
+"""Bytes: a bundle of the largest entries. No file of a log is longer."""
+
+_GZIP = 31
+"""What zlib calls gzip. It is unpacked here, where a small file that unpacks into a large one is cut off."""
+
+
+class Mirror(Protocol):
+    """Gives the files of a log, by the paths of C2SP tlog-tiles."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file. Raises BadInput: file-missing where there is none, log-unreadable for other trouble."""
+
+
+class Folder:
+    """A log on a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, path: str) -> bytes:
+        """See `Mirror.read`."""
+        file = self._folder / path
+        try:
+            if not file.exists():
+                raise BadInput("file-missing", f"{path} is missing from the log.")
+            if not file.is_file() or file.stat().st_size > LARGEST:  # a pipe would never end
+                raise _unreadable(path)
+            return file.read_bytes()
+        except OSError:
+            raise _unreadable(path) from None
+
+
+class Address:
+    """A log behind http or https."""
+
+    def __init__(self, url: str, client: httpx.Client, clock: Clock) -> None:
+        self._url, self._client, self._clock = url.rstrip("/"), client, clock
+
+    def read(self, path: str) -> bytes:
+        """See `Mirror.read`. A file that drips in is cut off like one that does not come."""
+        import httpx
+
+        until, got = self._clock.monotonic() + TIMEOUT_S, bytearray()
+        try:
+            with self._client.stream("GET", f"{self._url}/{path}", headers={"accept-encoding": "gzip"}) as answer:
+                if answer.status_code in {404, 410}:
+                    raise BadInput("file-missing", f"{path} is missing from the log.")
+                packed = answer.headers.get("content-encoding", "identity")
+                if answer.status_code != 200 or packed not in {"identity", "gzip"}:
+                    raise _unreadable(path)
+                unpacker = zlib.decompressobj(_GZIP) if packed == "gzip" else None
+                for part in answer.iter_raw():
+                    got += unpacker.decompress(part, LARGEST + 1 - len(got)) if unpacker else part
+                    if len(got) > LARGEST or self._clock.monotonic() > until:
+                        raise _unreadable(path)
+                if unpacker and not unpacker.eof:
+                    raise _unreadable(path)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, zlib.error):
+            raise _unreadable(path) from None
+        return bytes(got)
+
+
+@contextmanager
+def opened(place: str, clock: Clock | None = None) -> Iterator[Mirror]:
+    """Open a log at an address (http or https) or in a folder. Raises BadInput(log-missing)."""
+    if place.startswith(("http://", "https://")):
+        import httpx
+
+        with httpx.Client(timeout=TIMEOUT_S) as client:
+            yield Address(place, client, clock or SystemClock())
+        return
+    folder = Path(place)
+    if not folder.is_dir():
+        raise BadInput("log-missing", "There is no folder of that name to read a log from.")
+    yield Folder(folder)
+
+
+def checkpoint(mirror: Mirror) -> str:
+    """Return the newest checkpoint's note. Raises BadInput: checkpoint-missing, note-malformed, log-unreadable."""
+    data = _read(mirror, "checkpoint", "checkpoint-missing", "The log has no checkpoint.")
+    try:
+        if len(data) <= 4 * signed_note.LARGEST:
+            return data.decode()
+    except UnicodeDecodeError:
+        pass
+    raise BadInput("note-malformed", "This is not a signed note.")
+
+
+def origin(mirror: Mirror) -> str:
+    """Return the name that the log gives itself. Raises as `checkpoint`, and BadInput(checkpoint-malformed)."""
+    return checkpoints.parse(signed_note.parse(checkpoint(mirror))).origin
+
+
+def tile(mirror: Mirror, level: int, number: int, width: int) -> list[bytes]:
+    """Return the first `width` hashes of a tile; from the full one where the partial one is gone.
+
+    Raises BadInput: tile-missing, tile-short, log-unreadable.
+    """
+    path = tiles.path(level, number, width)
+    data, found = _part(mirror, level, number, width, "tile-missing", f"The tile {path} is missing.")
+    try:
+        return tiles.split(data, found)[:width]
+    except BadInput:
+        raise BadInput("tile-short", f"The tile {path} is shorter or longer than it must be.") from None
+
+
+def bundle(mirror: Mirror, number: int, width: int) -> list[bytes]:
+    """Return the first `width` entries of a bundle; from the full one where the partial one is gone.
+
+    Raises BadInput: bundle-missing, bundle-short, log-unreadable.
+    """
+    path = tiles.path(tiles.ENTRIES, number, width)
+    data, found = _part(mirror, tiles.ENTRIES, number, width, "bundle-missing", f"The bundle {path} is missing.")
+    try:
+        return tiles.unbundle(data, found)[:width]
+    except BadInput:
+        raise BadInput("bundle-short", f"The bundle {path} is shorter or longer than it must be.") from None
+
+
+def _part(mirror: Mirror, level: int, number: int, width: int, code: str, sentence: str) -> tuple[bytes, int]:
+    """Return a file and how many it holds: `width`, or those of a full one."""
+    if width < tiles.WIDTH:
+        try:
+            return mirror.read(tiles.path(level, number, width)), width
+        except BadInput as error:
+            if error.code != "file-missing":
+                raise
+    return _read(mirror, tiles.path(level, number), code, sentence), tiles.WIDTH
+
+
+def _read(mirror: Mirror, path: str, code: str, sentence: str) -> bytes:
+    try:
+        return mirror.read(path)
+    except BadInput as error:
+        if error.code != "file-missing":
+            raise
+        raise BadInput(code, sentence) from None
+
+
+def _unreadable(path: str) -> BadInput:
+    return BadInput("log-unreadable", f"{path} of the log cannot be read.")
