@@ -1,0 +1,55 @@
+"""The events of one person: each opens its leaf, stands in the log, and follows the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from countenance.errors import BadInput
+from countenance.formats import log_entries, merkle
+from countenance.formats.checkpoints import Checkpoint
+from countenance.formats.log_entries import NONCE_BYTES, Record
+from countenance.formats.receipts import Proven
+
+
+def opened(events: Sequence[Proven]) -> list[Record]:
+    """Return what each event says. Raises BadInput: leaf-other, entry-malformed."""
+    return [_opened(event) for event in events]
+
+
+def require_links(events: Sequence[Proven], records: Sequence[Record], *, nobodys: bool) -> None:
+    """Check that each event follows the one before it in the person's chain, without a gap.
+
+    `nobodys`: an event in nobody's chain (number 0) may stand alone; it breaks none. Raises BadInput(chain-gap).
+    """
+    last: tuple[int, bytes] | None = None
+    for event, record in zip(events, records, strict=True):
+        first = record.number < 2
+        broken = first == bool(record.before) or not (record.number or nobodys)
+        if record.number:
+            broken = broken or (last is not None and last != (record.number - 1, record.before))
+            last = record.number, event.leaf
+        if broken:
+            raise BadInput("chain-gap", "An event is missing, or is somebody else's, or not in its place.")
+
+
+def require_whole(events: Sequence[Proven], records: Sequence[Record]) -> None:
+    """Check that a chain begins at 1 and has no gap. That it goes on after its last event, nobody can see from it.
+
+    Raises BadInput(chain-gap).
+    """
+    require_links(events, records, nobodys=False)
+    if [record.number for record in records] != list(range(1, len(records) + 1)):
+        raise BadInput("chain-gap", "An event is missing, or is somebody else's, or not in its place.")
+
+
+def require_included(events: Sequence[Proven], head: Checkpoint) -> None:
+    """Check that each event is in the log. Raises BadInput(inclusion-wrong)."""
+    for event in events:
+        leaf = merkle.leaf_hash(log_entries.sealed(event.leaf))
+        merkle.require_inclusion(leaf, event.index, head.size, event.proof, head.root)
+
+
+def _opened(event: Proven) -> Record:
+    if len(event.nonce) != NONCE_BYTES or log_entries.leaf_of(event.nonce, event.record) != event.leaf:
+        raise BadInput("leaf-other", "An event is not what its leaf in the log was made from.")
+    return log_entries.read_record(event.record)

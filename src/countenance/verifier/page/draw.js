@@ -1,0 +1,114 @@
+// Small helpers that draw. What came from a file becomes text, never markup: there is no other way in here to add any.
+
+const SVG = "http://www.w3.org/2000/svg";
+let language = "en";
+
+const WORDS = { en: ENGLISH, "zh-Hans": CHINESE };
+
+/** Return the words of that name in the reader's language, with the values in their places. */
+const say = (name, ...values) => {
+  const words = WORDS[language][name];
+  return words === undefined ? name : words.replace(/\{(\d)\}/g, (_, place) => values[place]);
+};
+
+const knows = (name) => Object.hasOwn(WORDS[language], name);
+
+const filled = (element, attributes, children) => {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+};
+
+const tag = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
+const shape = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
+const put = (id, ...children) => document.getElementById(id).replaceChildren(...children.filter((one) => one !== null));
+
+/** Write seconds since 1970 as a person reads them, in UTC. */
+const timeText = (seconds) => new Date(Number(seconds) * 1000).toISOString().slice(0, 19).replace("T", " ");
+const timeTag = (seconds) => (
+  tag("time", { datetime: new Date(Number(seconds) * 1000).toISOString() }, timeText(seconds)));
+
+const MOMENTS = new Set(["expires_at", "asked_from", "at", "given_at", "since", "until"]);
+const isMoment = (name, value) => MOMENTS.has(name) && isNumber(value) && value > 0n && value < END_OF_TIME;
+
+const labelOf = (name) => (knows(`field.${name}`) ? say(`field.${name}`) : String(name).replaceAll("_", " "));
+
+/** Draw any value of a file. */
+const valueOf = (name, value) => {
+  if (isMoment(name, value)) return timeTag(value);
+  if (isText(value) && knows(`value.${name}.${value}`)) return say(`value.${name}.${value}`);
+  if (isBytes(value)) return tag("code", {}, hexOf(value));
+  if (isText(value) && /^[0-9a-f]{32,}$/.test(value)) return tag("code", {}, value);
+  if (value instanceof Tag) return valueOf(name, value.value);
+  if (isMap(value)) return fieldsOf(value);
+  if (isList(value)) return listOf(name, value);
+  if (value === null) return say("nothing");
+  return typeof value === "boolean" ? say(value ? "yes" : "no") : String(value);
+};
+
+const fieldsOf = (map) => {
+  const pairs = [...map].map(([name, value]) => [tag("dt", {}, labelOf(name)), tag("dd", {}, valueOf(name, value))]);
+  return pairs.length ? tag("dl", {}, ...pairs.flat()) : say("nothing");
+};
+
+const listOf = (name, values) => {
+  if (values.length === 0) return say("nothing");
+  if (values.every(isMap)) return tableOf(values);
+  return tag("ul", {}, ...values.map((value) => tag("li", {}, valueOf(name, value))));
+};
+
+const tableOf = (maps) => {
+  const names = [...new Set(maps.flatMap((map) => [...map.keys()]))];
+  const head = tag("tr", {}, ...names.map((name) => tag("th", { scope: "col" }, labelOf(name))));
+  const rows = maps.map((map) => tag("tr", {}, ...names.map((name) => (
+    tag("td", {}, map.has(name) ? valueOf(name, map.get(name)) : "")))));
+  const table = tag("table", {}, tag("thead", {}, head), tag("tbody", {}, ...rows));
+  return tag("div", { class: "scroll", tabindex: "0" }, table);
+};
+
+const languageName = (code) => {
+  try {
+    return new Intl.DisplayNames([language], { type: "language" }).of(code);
+  } catch { // a notice may name its languages as it likes
+    return code;
+  }
+};
+
+/** Text in a language of its own; a name that is no language tag is left out. */
+const quoteOf = (text, code) => tag("blockquote", /^[A-Za-z0-9-]{2,35}$/.test(code) ? { lang: code } : {}, text);
+
+/** Bars of how often in each month; null where there is none. */
+const plotOf = (moments) => {
+  const counts = monthly(moments);
+  if (counts.length === 0) return null;
+  const [most, wide] = [Math.max(...counts.map(([, count]) => count)), 720 / Math.max(counts.length, 12)];
+  const every = Math.ceil(counts.length / 12);
+  const bars = counts.flatMap(([month, count], i) => {
+    const [middle, height] = [(i + 0.5) * wide, 105 * count / most];
+    return [
+      shape("rect", { x: middle - wide * 0.35, y: 130 - height, width: wide * 0.7, height }),
+      count && every < 3 ? shape("text", { x: middle, y: 125 - height }, String(count)) : null,
+      i % every ? null : shape("text", { x: middle, y: 148 }, month),
+    ];
+  });
+  const told = say("uses_plot", counts.map(([month, count]) => `${month}: ${count}`).join("; "));
+  const axis = shape("line", { x1: 0, x2: 720, y1: 130.5, y2: 130.5 });
+  return tag("figure", {}, tag("figcaption", {}, say("uses_by_month")), shape(
+    "svg", { viewBox: "0 0 720 155", role: "img", "aria-label": told }, ...bars, axis));
+};
+
+const MOST_MONTHS = 240;
+
+/** Return [month, count] for every month from the first moment to the last. */
+const monthly = (moments) => {
+  const counts = new Map();
+  const months = moments.map((at) => timeText(at).slice(0, 7)).sort();
+  let [year, month] = (months[0] ?? "").split("-").map(Number);
+  for (let name = months[0]; name !== undefined && name <= months.at(-1) && counts.size < MOST_MONTHS;) {
+    counts.set(name, 0);
+    [year, month] = month === 12 ? [year + 1, 1] : [year, month + 1];
+    name = `${String(year).padStart(4, "0")}-${String(month).padStart(2, "0")}`;
+  }
+  for (const name of months) if (counts.has(name)) counts.set(name, counts.get(name) + 1);
+  return [...counts];
+};
