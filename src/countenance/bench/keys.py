@@ -36,7 +36,7 @@ def run(keys: int, templates: int, withdrawals: int, progress: Progress) -> dict
     """Return the figures that `--json` prints. `progress(done, all)` counts keys made and rewrapped."""
     with machine.one_thread(), tempfile.TemporaryDirectory(prefix="countenance-bench-") as scratch:
         folder = Path(scratch)
-        sync_ms = _fdatasync_ms(folder)
+        sync_ms = machine.fdatasync_ms(folder, _SYNCS)
         with _store(folder) as store:
             opening = _opening(store, templates)
             rewrapping = _rewrapping(store, keys, sync_ms, progress)
@@ -56,19 +56,6 @@ def _store(folder: Path) -> Iterator[KeyStore]:
         yield store
     finally:
         store.close()
-
-
-def _fdatasync_ms(folder: Path, number: int = _SYNCS) -> float:
-    """Return the median time of one fdatasync after 4 KiB were written."""
-    clock, path, times = SystemClock(), folder / "sync", []
-    with path.open("wb") as file:
-        for _ in range(number):
-            file.write(os.urandom(4096))
-            file.flush()
-            start = clock.monotonic()
-            os.fdatasync(file.fileno())
-            times.append((clock.monotonic() - start) * 1000)
-    return statistics.median(times)
 
 
 def _opening(store: KeyStore, number: int) -> dict[str, Any]:
@@ -119,7 +106,7 @@ def _withdrawing(number: int) -> dict[str, Any]:
     with place.gate(max(number, 1), lambda _done, _all: None) as gate:
         held = gate.venue.galleries.exact(place.PURPOSE)
         for person, _template in held.owners[:number]:
-            sync = _fdatasync_ms(gate.venue.folder, 5)
+            sync = machine.fdatasync_ms(gate.venue.folder, 5)
             start = clock.monotonic()
             with _noted(gate.venue, stopped, start):
                 withdraw.withdraw(gate.venue, person, place.PURPOSE)

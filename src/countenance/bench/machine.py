@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import cv2
 import faiss
+
+from countenance.clock import SystemClock
 
 PARTS = ("onnxruntime", "opencv-python-headless", "faiss-cpu", "cryptography", "numpy", "sqlalchemy")
 
@@ -41,6 +44,20 @@ def described(threads: int = 1) -> dict[str, object]:
         "python": platform.python_version(),
         "parts": {name: version(name) for name in PARTS},
     }
+
+
+def fdatasync_ms(folder: Path, number: int) -> float:
+    """Return the median time of one fdatasync after 4 KiB were written, in milliseconds."""
+    clock, path, times = SystemClock(), folder / "sync", []
+    with path.open("wb") as file:
+        for _ in range(number):
+            file.write(os.urandom(4096))
+            file.flush()
+            start = clock.monotonic()
+            os.fdatasync(file.fileno())
+            times.append((clock.monotonic() - start) * 1000)
+    path.unlink()
+    return statistics.median(times)
 
 
 def _processor() -> str:

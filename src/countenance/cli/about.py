@@ -34,6 +34,8 @@ def register(app: typer.Typer) -> None:
 def about(
     person: Annotated[str, typer.Option(help="The person's number here.")] = "",
     reference: RefOption = "",
+    by: Annotated[str, typer.Option(help="Who looks; the person sees it in their record.")] = "desk",
+    why: Annotated[str, typer.Option(help="Why; the person sees it in their record.")] = "the person asked",
     erase: Annotated[bool, typer.Option("--erase", help="Erase everything held about this person.")] = False,
     receipts_out: Annotated[Path | None, typer.Option(
         "--receipts-out", help="With --erase: an existing folder; erasures.json is written there.")] = None,
@@ -49,7 +51,7 @@ def about(
         if erase:
             _erase(here, whose, receipts_out, yes, as_json)
             return
-        held = story.about(here, whose)
+        held = story.about(here, whose, by, why)
     lines = [f"Held about {held['person']} (booking {held['reference']}):"]
     lines += [f"  consent  {c['purpose']}: {c['state']}, until {c['expires_at']} ({c['act']})"
               for c in held["consents"]]

@@ -33,6 +33,7 @@ ADMIT, REFER = "Please come in.", "Staff will help."
 class _List(NamedTuple):
     revoked: Path | None
     together: bool
+    gate: str
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +48,7 @@ def admit(
     purpose: Annotated[str, typer.Option(help="Which purpose to search, with --press.")] = "entry.search",
     lane: Annotated[str, typer.Option(help="face, or plain: the lane without faces.")] = "face",
     together: Annotated[bool, typer.Option("--together", help="The household or group comes in on this scan.")] = False,
+    gate: Annotated[str, typer.Option("--gate", help="The gate's name, for the record of the visit.")] = "",
     revoked: Annotated[Path | None, typer.Option("--list", help="The gate's own copy of the revocation list.")] = None,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
@@ -64,7 +66,7 @@ def admit(
             raise BadInput("lane-unknown", "The lanes are face and plain.")
         if image is None:
             raise BadInput("image-missing", "The face lane needs a camera: --image FILE.")
-        decision = _face(venue, pass_file, image, press, purpose, _List(revoked, together))
+        decision = _face(venue, pass_file, image, press, purpose, _List(revoked, together, gate))
     except CountenanceError as error:  # nothing was decided; the person in front hears the same words as ever
         print_out(as_json, {"outcome": "refer", "reason": error.code,
                             "error": {"code": error.code, "message": error.sentence}}, REFER)
@@ -91,7 +93,7 @@ def _face(folder: Path, pass_file: Path | None, image: Path, press: bool, purpos
 
     with opened(folder) as venue:
         copy = None if gate_list.revoked is None else revocations.read(venue, read_text(gate_list.revoked))
-        here = story.AtGate(together=gate_list.together, revoked=copy)
+        here = story.AtGate(together=gate_list.together, revoked=copy, name=gate_list.gate)
         if pass_file is not None:
             return story.by_pass(venue, read_pass(pass_file), picture(image), here)
         if not press:
@@ -104,8 +106,8 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     """Check a pass with the public keys and the lists alone; no store and no secret is opened."""
     from countenance import settings
     from countenance.clock import SystemClock, utc_day, utc_text
-    from countenance.flows import passes
-    from countenance.flows.found import LIST, SIGNING
+    from countenance.flows import counts, passes
+    from countenance.flows.found import LIST, PLAIN_COUNTS, SIGNING
     from countenance.integrations.entitlement import CsvEntitlement
     from countenance.vault.keys import signing
 
@@ -118,8 +120,13 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     if copy is not None and revoked is not None and now >= copy.good_until:
         until = utc_text(copy.good_until)
         sys.stderr.write(f"This gate's list was good until {until}; passes replaced since are not in it.\n")
-    ticket = passes.plain_lane(read_pass(pass_file), keys, here.venue, tickets, now, copy)
-    people = tickets.party(ticket.reference, utc_day(now)) if together else 1
+    try:
+        ticket = passes.plain_lane(read_pass(pass_file), keys, here.venue, tickets, now, copy)
+        people = tickets.party(ticket.reference, utc_day(now)) if together else 1
+    except CountenanceError:
+        counts.add(folder / PLAIN_COUNTS, utc_day(now), "refer")
+        raise
+    counts.add(folder / PLAIN_COUNTS, utc_day(now), "admit", people)
     print_out(as_json, {"outcome": "admit", "reason": "pass", "people": people, "timings_ms": {}},
               ADMIT if people == 1 else f"{ADMIT} ({people})")
 

@@ -36,6 +36,8 @@ def restore(
     keys: Annotated[Path | None, typer.Option("--keys", help="A backup of the keys.")] = None,
     in_place: Annotated[bool, typer.Option(
         "--in-place", help="The files were put back by hand, or a restore was interrupted: settle that.")] = False,
+    log: Annotated[Path | None, typer.Option(
+        "--log", help="A copy of the published log that was held outside; without it the venue's own.")] = None,
     yes: YesOption = False,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
@@ -59,10 +61,14 @@ def restore(
               "opens given up. Everybody is asked again. Go on?", "Nothing was changed.", yes)
     tickets = CsvEntitlement(venue / settings.load(venue).entitlement_csv)
     with progress("Rewrapping keys", as_json) as update:
-        done = story.restore(venue, tickets, clock, copies, update)
+        done = story.restore(venue, tickets, clock, copies, update, log=log)
+    went_on = ("Another log has begun: the old one could not be continued." if done.log.anew else
+               f"The log goes on; {done.log.entries} of its entries were put back.")
     print_out(as_json, {"asked_again": done.asked_again, "unopened": done.unopened, "erased": done.erased,
                         "epoch": done.epoch, "lost_people": loss.people, "lost_events": loss.events,
-                        "lost_records": loss.records, "lost_faces": loss.faces},
+                        "lost_records": loss.records, "lost_faces": loss.faces,
+                        "log": {"entries": done.log.entries, "anew": done.log.anew}},
               f"Restored. {done.asked_again} consents wait for their person to renew them; "
               f"{done.unopened} faces have no key any more and may enrol again; "
-              f"{done.erased} people without a record were erased. Epoch {done.epoch} has begun.")
+              f"{done.erased} people without a record were erased. Epoch {done.epoch} has begun.",
+              went_on)

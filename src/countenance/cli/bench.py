@@ -103,3 +103,33 @@ def keys(
         f"Nothing matches {result['stopped_ms']:.1f} ms after a withdrawal begins "
         f"({result['stopped_over_fdatasync']:.0f} times one fdatasync); the whole of it takes "
         f"{result['withdraw_ms']:.1f} ms ({result['withdraw_over_fdatasync']:.0f} times).")
+
+
+@app.command("log")
+def log(
+    leaves: Annotated[int, typer.Option(min=1, help="Entries of the log that is read.")] = 100_000,
+    appends: Annotated[int, typer.Option(min=1, help="Entries that each of 64 writers adds.")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the log: entries of 64 writers and of one, beside one fdatasync; then proofs, receipts and checking it."""
+    from countenance.bench import log as bench
+
+    with progress("Writing a log, then reading it", as_json) as update:
+        result = bench.run(leaves, appends, update)
+    print_out(as_json, result, *_log_table(result))
+
+
+def _log_table(result: dict[str, Any]) -> list[str]:
+    return [
+        f"{result['writers']} writers: {result['appends_per_s']:,} entries a second, each durable in "
+        f"{result['p50_ms']:.1f} ms",
+        f"(99 of 100 in {result['p99_ms']:.1f} ms). One writer: {result['one_writer_ms']:.2f} ms, "
+        f"{result['one_writer_fdatasyncs']:.1f} times one fdatasync.",
+        f"A log of {result['leaves']:,} entries:",
+        *(f"  {title:<36}{result[name]:>10.2f} {unit}" for title, name, unit in (
+            ("a proof of inclusion", "proof_ms", "ms"), ("checking a receipt", "verify_receipt_ms", "ms"),
+            ("checking the published folder", "log_verify_s", "s"),
+            ("checking the venue's store", "log_verify_store_s", "s"))),
+        f"  {'most memory':<36}{result['peak_mb']:>10} MB",
+        _where(result["machine"]),
+    ]

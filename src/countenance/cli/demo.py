@@ -73,23 +73,25 @@ def demo(
 
 def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[str, Any]:
     from countenance.clock import SystemClock
+    from countenance.demo.proof import EVIDENCE, PAGE, TRUST
     from countenance.demo.story import Story
     from countenance.demo.teller import Teller
 
     clock = SystemClock()
     teller = Teller(clock, silent=as_json, plain=plain)
     with _folder(keep) as folder:
-        story = Story(folder, clock, teller, people)
+        home = folder / "taken-home" if keep is not None else Path(tempfile.mkdtemp(prefix="countenance-evidence-"))
+        story = Story(folder, clock, teller, people, home)
         with progress("Enrolling made-up people", as_json) as update:
             story.run(update)
-        if keep is not None:
-            story.keep_artefacts(folder / "taken-home")
     teller.say("")
     medians = teller.medians()
     teller.say("One admission, median in ms:")
     teller.say("  " + "   ".join(f"{part} {ms:.1f}" for part, ms in medians.items()))
     for line in PROVES:
         teller.say(line)
+    teller.say(f"What she took home opens in any browser, without a network: {home / PAGE}")
+    teller.say(f"  {_here()} verify {home / EVIDENCE} --trust {home / TRUST}")
     if keep is not None:
         teller.say(f"The venue is in {folder}, with what people took home in taken-home/. Try:")
         teller.say(f"  {_here()} about --venue {folder} --person {story.person['collins-key']}")

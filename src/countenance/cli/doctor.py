@@ -32,7 +32,7 @@ def doctor(
     """Check a venue, part by part.
 
     Opening it checks stores and keys and finishes what was interrupted; then clock, stores, tickets, signing keys,
-    off-site copy, memory, model, thresholds, retention and the gallery are looked at.
+    off-site copy, log and witnesses, memory, model, thresholds, retention and the gallery are looked at.
     """
     if upgrade:
         _upgrade(venue)
@@ -55,6 +55,7 @@ def doctor(
 
 
 def _looks(venue: Venue) -> dict[str, Callable[[], object]]:
+    from countenance.flows import log
     from countenance.quantities import PurposeId
     from countenance.vault.keys import signing
 
@@ -65,6 +66,8 @@ def _looks(venue: Venue) -> dict[str, Callable[[], object]]:
         "tickets": venue.entitlement.require_whole,
         "signing": lambda: [venue.signer(use) for use in signing.USES],
         "model": lambda: venue.pack.check(),
+        "log": venue.log.require_continued,
+        "witnesses": lambda: log.require_cosigned(venue),
         "gate": lambda: venue.threshold("verify"),
         "gallery": lambda: venue.galleries.exact(PurposeId("entry.search")),
     }

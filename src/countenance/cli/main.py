@@ -24,11 +24,16 @@ from countenance.cli import (
     evaluate,
     init,
     keys,
+    log,
     models,
     notice,
     passes,
+    prove,
+    receipt,
+    record,
     revocations,
     sweep,
+    verify,
     withdraw,
 )
 from countenance.errors import CountenanceError
@@ -39,10 +44,10 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )
 
-for _module in (demo, init, enrol, admit, withdraw, about, sweep, backup, doctor, evaluate):
+for _module in (demo, init, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate):
     _module.register(app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
-                      ("revocations", revocations),
+                      ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
                       ("models", models), ("bench", bench)):
     app.add_typer(_group.app, name=_name)
 

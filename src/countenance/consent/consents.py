@@ -47,7 +47,8 @@ class Yes:
     act: Act
 
 
-def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple[Consent, Entry]:
+def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
+         event: str = "consent-given") -> tuple[Consent, Entry]:
     """Record a separate consent to the notice in force.
 
     Raises Refused: purpose-unknown, notice-outdated (another text than the one in force),
@@ -68,7 +69,7 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple
             purpose_id, consent.notice_hash, consent.given_at, consent.expires_at)),
         delete_at=consent.expires_at + KEPT_DAYS_AFTER * DAY))
     unit.move_gallery(purpose_id)
-    return consent, unit.tell_of(person, "consent-given", _facts(consent))
+    return consent, unit.tell_of(person, event, _facts(consent))
 
 
 def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple[Consent, Entry]:
@@ -78,7 +79,7 @@ def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tupl
         raise Refused("consent-missing", "There is no standing consent to renew; enrol again.")
     _not_expired(unit, standing)
     end(unit, standing, State.SUPERSEDED)
-    consent, entry = give(unit, person, purpose_id, yes)
+    consent, entry = give(unit, person, purpose_id, yes, "consent-renewed")
     unit.run(update(schema.template)
              .where(schema.template.c.consent_id == standing.consent_id)
              .values(consent_id=consent.consent_id, delete_at=consent.expires_at))
@@ -162,7 +163,8 @@ _ALL_OF = select(schema.consent).where(schema.consent.c.person_id == bindparam("
 def all_of(unit: Unit, person: PersonId) -> list[Consent]:
     """Return every consent of a person that is still on record, oldest first."""
     rows = unit.run(_ALL_OF, {"whose": person})
-    return sorted((_consent(row) for row in rows), key=lambda consent: consent.given_at)
+    # In the second of a renewal the one that it superseded is the older.
+    return sorted((_consent(row) for row in rows), key=lambda c: (c.given_at, c.state is not State.SUPERSEDED))
 
 
 def waiting(unit: Unit, purpose_id: PurposeId) -> int:

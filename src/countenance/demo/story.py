@@ -18,7 +18,7 @@ from countenance.clock import Clock, utc_day
 from countenance.consent import gate, notices
 from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
-from countenance.demo import attacker, portraits
+from countenance.demo import attacker, portraits, proof
 from countenance.demo.teller import Teller
 from countenance.errors import Refused
 from countenance.flows import admit, enrol, pad, passes, renew, replace, revocations, rotate, withdraw
@@ -44,8 +44,10 @@ Progress = Callable[[int, int], None]
 class Story:
     """One telling, in one new folder."""
 
-    def __init__(self, folder: Path, clock: Clock, teller: Teller, people: int = PEOPLE) -> None:
+    def __init__(self, folder: Path, clock: Clock, teller: Teller, people: int = PEOPLE,
+                 home: Path | None = None) -> None:
         self.folder = folder
+        self.home = home or folder / "taken-home"
         self.clock = clock
         self.tell = teller
         self.people = people
@@ -65,6 +67,7 @@ class Story:
         self.tell.chapter("A zoo opens")
         self.tell.step("The zoo is set up: annual pass, rules of China", "open", self._found)
         with open_venue(self.folder, CsvEntitlement(self.folder / "tickets.csv"), self.clock) as venue:
+            keys = proof.keys_noted(venue)
             self._fill(venue, progress)
             self._yes(venue)
             self._no(venue)
@@ -74,6 +77,7 @@ class Story:
             self._key_in_the_pass(venue)
             self._lost_pass(venue)
             self._withdrawal(venue)
+            proof.taken_home(self, venue, keys)
 
     # -- the chapters ---------------------------------------------------------------------------------
 
@@ -277,12 +281,11 @@ class Story:
         return done.final
 
     def keep_artefacts(self, folder: Path) -> None:
-        """Write what the people of the story took home: `NAME.pass` and `NAME.json` (receipts)."""
-        folder.mkdir()
+        """Write what the people of the story took home: `NAME.pass` and `NAME.receipt`."""
         for name, text in self.passes.items():
             (folder / f"{name}.pass").write_text(text + "\n", encoding="utf-8")
         for name, text in self.receipts.items():
-            (folder / f"{name}.json").write_text(text, encoding="utf-8")
+            (folder / f"{name}.receipt").write_text(text, encoding="utf-8")
 
     def _rows(self, venue: Venue) -> dict[str, list[Any]]:
         with venue.store.read() as unit:

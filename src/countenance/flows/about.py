@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from countenance.clock import utc_text
 from countenance.consent import consents, notices
-from countenance.flows import people
+from countenance.flows import people, record
 from countenance.formats import canonical
 from countenance.formats.passes import Custody
 from countenance.quantities import PersonId
@@ -25,16 +25,19 @@ _WHERE = {  # the measurement, and the key to it
 }
 
 
-def about(venue: Venue, person: PersonId) -> dict[str, Any]:
+def about(venue: Venue, person: PersonId, by: str = record.DESK, why: str = record.ASKED) -> dict[str, Any]:
     """Return what is held, as plain values: profile, consents with their exact texts, faces, every event.
 
-    (1) the record is opened with the person's own key; (2) the chain of their events is walked to its
-    beginning, and a missing one is an error, not a gap. No template, key or score is in it.
-    Raises Refused(person-unknown), StoreFault(chain-broken).
+    (1) that somebody looks is written down first, who and why; (2) the record is opened with the person's own key;
+    (3) the chain of their events is walked to its beginning, and a missing one is an error, not a gap. No template,
+    key or score is in it. Raises Refused(person-unknown), BadInput(record-text), StoreFault(chain-broken).
     """
+    with venue.store.write() as unit:
+        people.row(unit, person)
+        record.access(unit, person, by, why)                                # (1)
     with venue.store.read() as unit:
-        profile = people.profile(unit, venue.keys, person)                  # (1)
-        chain = [canonical.decode(entry.record, "event") for entry in unit.outbox.chain(person)]  # (2)
+        profile = people.profile(unit, venue.keys, person)                  # (2)
+        chain = [canonical.decode(entry.record, "event") for entry in unit.outbox.chain(person)]  # (3)
         faces = unit.run(select(schema.template).where(schema.template.c.person_id == person)).all()
         return {
             "person": person, "reference": profile.reference, "language": profile.language,

@@ -64,6 +64,7 @@ class AtGate:
 
     door: Door = no_door
     together: bool = False
+    name: str = ""
     revoked: RevocationList | None = None
 
 
@@ -143,8 +144,7 @@ def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, 
             timings: Timings) -> Decision:
     with timings.of("decision"):
         if not isinstance(found, Match):
-            with venue.store.write() as unit:
-                _count(unit, Outcome.REFER, 1)
+            venue.store.together(lambda unit: _count(unit, Outcome.REFER, 1))
             return Decision(Outcome.REFER, "no-match", timings, people=0)
         admitted = _commit(venue, person, purpose, gate)
         gate.door()
@@ -156,7 +156,7 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
 
     Returns how many people it admits.
     """
-    with venue.store.write() as unit:
+    def commit(unit: Unit) -> int:
         unit.require_forward()
         row = people.row(unit, person)
         record = people.record_ref(row)
@@ -166,11 +166,13 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
             profile = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile))
             ticket = venue.entitlement.require_good(profile.reference, utc_day(unit.now))
             admitted = venue.entitlement.party(ticket.reference, utc_day(unit.now)) if gate.together else 1
-            unit.outbox.go_on_with(person, record.key_id, row.sealed_head)
-            unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted})
+            unit.outbox.go_on_with(person, record.key_id)
+            unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted,
+                                              "gate": gate.name})
             _count(unit, Outcome.ADMIT, admitted)
-            unit.outbox.flush()
-    return admitted
+        return admitted
+
+    return venue.store.together(commit)
 
 
 _SOME_MORE = insert(schema.hourly_count).on_conflict_do_update(

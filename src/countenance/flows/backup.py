@@ -6,6 +6,7 @@ holds a face, a name or a history in it is ciphertext, and the keys' copy opens 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,16 +29,26 @@ def backup(venue: Venue, which: str, to: Path,
     stores = {DATA: venue.store.engine, KEYS: venue.keys.engine}
     if which not in stores:
         raise BadInput("backup-which", "A backup is of the data or of the keys.")
+    if os.path.lexists(to):
+        raise _exists(to)
+    if not to.parent.is_dir():
+        raise _unwritable(to)
+    with venue.store.write() as unit:  # before it: a copy that nobody knows of is worse than one too many in the log
+        unit.tell("backup", {"store": which})
     try:
         engines.copy_to(stores[which], to, progress)
     except FileExistsError:
-        raise BadInput("file-exists", f"{to.name} exists already; it was left as it is.") from None
+        raise _exists(to) from None
     except StoreFault as fault:
         if fault.code in {"store-missing", "store-read-only"}:
             raise _unwritable(to) from None
         raise
     except OSError:
         raise _unwritable(to) from None
+
+
+def _exists(to: Path) -> BadInput:
+    return BadInput("file-exists", f"{to.name} exists already; it was left as it is.")
 
 
 def _unwritable(to: Path) -> BadInput:

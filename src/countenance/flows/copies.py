@@ -19,7 +19,7 @@ from countenance import durable
 from countenance.errors import BadInput, StoreFault
 from countenance.flows.recover import RESTORED
 from countenance.flows.venue import OLDER_MARK
-from countenance.formats import canonical
+from countenance.formats import log_entries
 from countenance.quantities import DAY, HOUR, Instant
 from countenance.settings import Settings
 from countenance.storage import engine as engines
@@ -30,8 +30,8 @@ _STORES: dict[str, tuple[str, MetaData]] = {
     DATA: (schema.HEAD, schema.metadata), KEYS: (key_schema.HEAD, key_schema.metadata)}
 _DAMAGED = {"store-corrupt", "store-incomplete", "store-altered", "store-fault"}
 
-_MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", OLDER_MARK}
-_NUMBERS = {"epoch", "erased", "forward", "list"}
+_MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", "published", OLDER_MARK}
+_NUMBERS = {"epoch", "erased", "forward", "list", "gate"}
 _HIGHEST = 10**12
 """Nothing was counted that often, and whatever counts on from here stays far below what SQLite can hold."""
 
@@ -83,8 +83,8 @@ def database(path: Path, which: str, *, copied: bool) -> Iterator[Engine]:
 def require_venue(data: Engine, venue: str) -> None:
     """Raise BadInput unless the first event says that this venue was founded: backup-other-venue, backup-damaged."""
     with engines.reading(data) as connection:
-        rows = connection.execute(select(schema.event.c.clear).where(
-            schema.event.c.clear.is_not(None)).order_by(schema.event.c.event_id).limit(1)).scalars().all()
+        rows = connection.execute(select(schema.event.c.entry).where(
+            schema.event.c.tag.is_(None)).order_by(schema.event.c.event_id).limit(1)).scalars().all()
     if not rows or _founded(rows[0]) != venue:
         raise BadInput("backup-other-venue", "This backup is of another venue.")
 
@@ -92,11 +92,10 @@ def require_venue(data: Engine, venue: str) -> None:
 def _founded(event: bytes) -> str:
     damaged = BadInput("backup-damaged", "This backup does not say of which venue it is.")
     try:
-        value = canonical.decode(event, "event")
+        entry = log_entries.parse(event)
     except BadInput:
         raise damaged from None
-    body = value.get("body") if isinstance(value, dict) else None
-    venue = body.get("venue") if isinstance(body, dict) else None
+    venue = entry.body.get("venue") if isinstance(entry, log_entries.Clear) else None
     if not isinstance(venue, str):
         raise damaged
     return venue

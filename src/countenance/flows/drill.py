@@ -112,21 +112,22 @@ def _third_place(venue: Venue, folder: Path) -> Root:
 
 
 def _settle(venue: Venue, folder: Path) -> None:
-    """Write the settings, without the root and the off-site copy: those are not for trying."""
+    """Write the settings, without root, off-site copy and witnesses: those are not for trying."""
     here = settings.load(venue.folder)
     value = tomllib.loads((venue.folder / settings.FILE).read_text(encoding="utf-8"))
     value["keys"] |= {"root": _NO_ROOT, "offsite": ""}
+    value["log"] |= {"witnesses": []}
     lines = []
     for section, keys in settings.SHAPE.items():
         part = value[section] if section else value
         lines += [f"[{section}]"] if section else []
         lines += [f"{key} = {_toml(part[key])}" for key in keys]
     durable.write(folder / settings.FILE, "\n".join([*lines, ""]).encode())
-    if settings.load(folder) != replace(here, root=_NO_ROOT, offsite=""):
+    if settings.load(folder) != replace(here, root=_NO_ROOT, offsite="", witnesses=()):
         raise StoreFault("drill-failed", "The settings (venue.toml) cannot be rehearsed with.")
 
 
-def _toml(value: str | int) -> str:
+def _toml(value: str | int | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # else a JSON string is a TOML one
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from countenance.clock import utc_day, utc_text
+from countenance.clock import utc_day
 from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
 from countenance.consent.states import State
@@ -214,17 +214,14 @@ def _go_live(venue: Venue, intent: Intent, pending: _Pending) -> Enrolled:
         unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
         unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
         unit.move_forward()
-        entry = unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id,
-                                                             "purpose": pending.consent.purpose})
+        unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id, "purpose": pending.consent.purpose})
+        events = receipts.events_of(unit, pending.person, "consent-given", pending.consent.purpose)
         unit.move_gallery(pending.consent.purpose)
         intents.end(unit, intent)
         notice = notices.by_hash(unit, pending.consent.notice_hash)
         now = unit.now
-    receipt = receipts.write(venue, "enrolment", pending.person, now, entry, {
-        "purpose": pending.consent.purpose, "notice": pending.consent.notice_hash,
-        "notice_text": notice.texts[pending.consent.language], "language": pending.consent.language,
-        "act": pending.consent.act.value, "expires_at": utc_text(pending.consent.expires_at),
-        "custody": notice.custody})
+    facts = receipts.agreed(venue, pending.consent, notice)
+    receipt = receipts.write(venue, "enrolment", pending.person, now, events, {**facts, "custody": notice.custody})
     return Enrolled(pending.person, pending.consent.purpose, pending.text, receipt)
 
 

@@ -13,9 +13,10 @@ from countenance import durable, settings
 from countenance.clock import Clock
 from countenance.consent import notices
 from countenance.errors import BadInput, StoreFault
+from countenance.flows import record
 from countenance.quantities import Instant, PurposeId, VenueId, random_id
 from countenance.storage import engine as engines
-from countenance.storage import key_schema, migrate, schema
+from countenance.storage import key_schema, migrate, schema, sequence
 from countenance.storage.unit import Store, Unit
 from countenance.vault.keys import roots, signing
 from countenance.vault.keys.store import KeyStore
@@ -28,6 +29,8 @@ DRILL = ".drill"
 
 LIST = "revocations.list"
 """For the lane without faces on this machine: which passes were replaced."""
+PLAIN_COUNTS = "plain.counts"
+"""How many passes that lane took, by the day."""
 DEMO_ONLY = "demo-only"
 CLOSED = "none"
 
@@ -53,7 +56,7 @@ def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str,
         beside.mkdir(parents=True, mode=0o700)
         (beside / SIGNING).mkdir(mode=0o700)
         _keys(beside, root, clock)
-        _data(beside, root, clock, texts, plan)
+        _data(beside, root, clock, texts, plan, threshold)
         durable.create(beside / TICKETS, b"person_ref,household,valid_until,language,contact\n", durable.SECRET)
         durable.create(beside / LOCK, b"", durable.SECRET)
         for name in (DATA, KEYS):
@@ -97,16 +100,18 @@ def _keys(folder: Path, root: str, clock: Clock) -> None:
     engine.dispose()
 
 
-def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: dict[str, Any]) -> None:
+def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: dict[str, Any], threshold: str) -> None:
     engine = engines.open_engine(folder / DATA, create=True)
     migrate.upgrade(engine, "data")
     keys_engine = engines.open_engine(folder / KEYS)
     keys = KeyStore(keys_engine, ThirdPlace.of(folder, roots.open_root(root, folder)), clock)
     store = Store(engine, clock, keys)
     with store.write() as unit:
+        sequence.begin(unit.connection)
         unit.tell("venue-founded", {"venue": texts["id"], "regime": texts["regime"]})
         unit.set_mark("swept", unit.now)
         unit.set_mark("epoch", Instant(1))
+        record.gate(unit, threshold)
         for zone in plan["zone"]:
             unit.run(insert(schema.zone).values(zone_id=zone["id"], kind=zone["kind"], name=zone["name"]))
         for purpose in plan["purpose"]:
@@ -153,6 +158,10 @@ offsite = ""                   # folder for the one copy of epoch.key, on anothe
 
 [entitlement]
 csv = {q(TICKETS)}
+
+[log]
+interval_minutes = 10          # at least between two publications of the log
+witnesses = []                 # who cosigns it: "URL KEY" each (docs/operating/witness.md)
 
 [models]
 pack = "dlib-resnet"

@@ -29,6 +29,7 @@ def open_venue(folder: Path, entitlement: Entitlement, clock: Clock | None = Non
                 recover(venue)
             else:
                 venue.look_for_older_stores()
+            venue.look_at_log()
             tenancy.share()
             yield venue
         finally:

@@ -35,7 +35,7 @@ def add(unit: Unit, keys: KeyStore, record: KeyRef, profile: Profile, *, househo
     """Write a new person whose record key was made under the name `record`."""
     sealed = keys.seal(record, "profile", canonical.encode([profile.reference, profile.language]))
     unit.run(insert(schema.person).values(
-        person_id=record.person, record_key=record.key_id, sealed_profile=sealed, sealed_head=None,
+        person_id=record.person, record_key=record.key_id, sealed_profile=sealed,
         household=household or None, guardian=None, synthetic=synthetic, delete_at=unit.now + KEPT_DAYS * DAY))
     unit.outbox.begin_chain(record.person, record.key_id)
     return record.person

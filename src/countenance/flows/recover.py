@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from countenance.errors import CountenanceError, StoreFault
-from countenance.flows import intents, rotate, withdraw
-from countenance.flows.found import DRILL
+from countenance.flows import intents, record, rotate, withdraw
+from countenance.flows.found import CLOSED, DRILL
 from countenance.storage import engine as engines
 from countenance.vault.keys.third import discard
 
@@ -47,6 +47,8 @@ def recover(venue: Venue, leave_unknown: bool = False) -> None:
     if venue.in_order:
         with _faces_wait(venue):
             _finish_rotation(venue, leave_unknown)
+        with _faces_wait(venue):
+            _tell_gate(venue)
     venue.store.empty_wal()
     engines.empty_wal(venue.keys.engine)
 
@@ -104,6 +106,14 @@ def _finish_rotation(venue: Venue, leave_unknown: bool) -> None:
                 raise
     elif _untold(venue):
         rotate.tell(venue)
+
+
+def _tell_gate(venue: Venue) -> None:
+    with venue.store.read() as unit:
+        told = unit.mark(record.GATE_MARK)
+    if told is None or bool(told) != (venue.settings.threshold != CLOSED):
+        with venue.store.write() as unit:
+            record.gate(unit, venue.settings.threshold)
 
 
 def _untold(venue: Venue) -> bool:

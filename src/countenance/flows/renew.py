@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.acts import act_from_channel
 from countenance.consent.consents import Yes
@@ -27,10 +26,9 @@ def renew(
     act = act_from_channel(channel)                                         # (1)
     with venue.store.write() as unit:
         enrol.live_template(unit, person, purpose)
-        consent, entry = consents.renew(unit, person, purpose, Yes(notice_hash, language, act))   # (2) (3)
+        consent, _ = consents.renew(unit, person, purpose, Yes(notice_hash, language, act))   # (2) (3)
         people.keep(unit, person)
-        text = notices.by_hash(unit, notice_hash).texts[language]
+        events = receipts.events_of(unit, person, "consent-superseded", purpose)
+        facts = receipts.agreed(venue, consent, notices.by_hash(unit, notice_hash))
         now = unit.now
-    return receipts.write(venue, "renewal", person, now, entry, {           # (4)
-        "purpose": purpose, "notice": notice_hash, "notice_text": text, "language": language,
-        "act": act.value, "expires_at": utc_text(consent.expires_at)})
+    return receipts.write(venue, "renewal", person, now, events, facts)     # (4)

@@ -1,9 +1,11 @@
 """restore: a store is put back from its copy, and nobody who withdrew comes back with it (docs/flows.md, restore).
 
 (1) the copies are whole, of this venue, and not older than the epoch in force; (2) the third place says that a
-restore is under way: from here no face is compared until (6); (3) the copies take their places, each by one rename;
-(4) every key that was destroyed since is destroyed again; (5) everybody is asked again: no consent given up to now
-counts until it is renewed; (6) the third place is in order; (7) a new epoch, so that no copy opens any more.
+restore is under way: from here no face is compared until (7); (3) the copies take their places, each by one rename;
+(4) every key that was destroyed since is destroyed again; (5) the log is brought up to what was signed, or another one
+begins; (6) everybody is asked again: no consent given up to now counts until it is renewed; unless the data store
+stayed in place, and both the log and the third place say that nothing is missing in it; (7) the third place is in
+order; (8) a new epoch, so that no copy opens any more.
 Interrupted anywhere it is simply done again, with the same copies or, once they are in place, without.
 """
 
@@ -22,10 +24,11 @@ from countenance.clock import Clock, SystemClock
 from countenance.consent.states import State
 from countenance.errors import Refused, StoreFault
 from countenance.flows import copies as files
-from countenance.flows import rotate, withdraw
+from countenance.flows import replay, rotate, withdraw
 from countenance.flows.found import DATA, KEYS, LOCK
 from countenance.flows.ports import Entitlement
 from countenance.flows.recover import RESTORED, finish, recover
+from countenance.flows.replay import Replayed
 from countenance.flows.venue import OLDER_MARK, Venue
 from countenance.quantities import MINUTE, Instant, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -68,13 +71,15 @@ class Loss:
 class Restored:
     """What came of it. `asked_again`: standing consents that wait for their person; `unopened`: faces without a key;
 
-    `erased`: people whose record has no key, because they were erased since, or came later than the copy of the keys.
+    `erased`: people whose record has no key, because they were erased since, or came later than the copy of the keys;
+    `log`: whether it goes on.
     """
 
     asked_again: int
     unopened: int
     erased: int
     epoch: int
+    log: Replayed
 
 
 def examine(folder: Path, copies: Copies, clock: Clock | None = None, root: Root | None = None) -> Loss:
@@ -87,21 +92,23 @@ def examine(folder: Path, copies: Copies, clock: Clock | None = None, root: Root
 
 
 def restore(folder: Path, entitlement: Entitlement, clock: Clock, copies: Copies,
-            progress: Callable[[int, int], None] = lambda _done, _all: None, root: Root | None = None) -> Restored:
+            progress: Callable[[int, int], None] = lambda _done, _all: None, root: Root | None = None,
+            log: Path | None = None) -> Restored:
     """Put stores back from copies, or (without any) settle stores that were put back by hand.
 
     Needs the folder alone. Raises as `examine`, and StoreFault(store-busy). `progress` is of the rotation; `root`
-    takes the place of the one that the settings name.
+    takes the place of the one that the settings name, `log` (a copy of the published log) that of the venue's own.
     """
     with _alone(folder):
         with _laid_beside(folder, copies) as beside:
             place = _third(folder, root)
             _examined(folder, beside, place, clock.now())                   # (1)
+            older = beside.data is not None or _under_way(place)
             place.gone.restoring()                                          # (2)
             _put(folder, beside)                                            # (3)
         venue = Venue(folder, clock, entitlement, root)
         try:
-            return _settled(venue, progress)
+            return _settled(venue, progress, log, older)
         finally:
             venue.close()
 
@@ -227,7 +234,8 @@ def _put(folder: Path, beside: Copies) -> None:
             durable.sync(folder / name)
 
 
-def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
+def _settled(venue: Venue, progress: Callable[[int, int], None], log: Path | None,
+             older: bool) -> Restored:
     for engine in (venue.keys.engine, venue.store.engine):
         engines.require_whole(engine)  # put back by hand, perhaps, or beside another one's log
     gone = venue.keys.place.gone.read()
@@ -235,8 +243,10 @@ def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
     venue.keys.check()
     # Where the list of what is gone is lost itself, no key of a face is believed: everybody enrols again.
     venue.keys.destroy([*gone.keys, *(venue.keys.ids(FACE, PASS) if gone.lost else ())])   # (4)
-    with venue.store.write() as unit:                                       # (5)
-        _ask_everybody(unit, gone, venue.keys.epoch[0])
+    again = replay.replay(venue, log)                                       # (5)
+    with venue.store.write() as unit:                                       # (6)
+        ask = older or not again.whole or _is_older(unit, gone)
+        _begin_again(unit, gone, venue.keys.epoch[0], ask)
         _outdate_lists(unit, venue.settings.lease_minutes)
     finish(venue)
     with venue.store.read() as unit:
@@ -248,19 +258,26 @@ def _settled(venue: Venue, progress: Callable[[int, int], None]) -> Restored:
     for person, face in unopened:
         withdraw.withdraw(venue, person, face, State.REPLACED)
     with venue.store.read() as unit:
-        asked = int(unit.run(select(func.count()).where(schema.consent.c.state == State.GIVEN.value)).scalar_one())
+        standing = select(func.count()).where(schema.consent.c.state == State.GIVEN.value)
+        asked = int(unit.run(standing).scalar_one()) if ask else 0
         count, needed = unit.mark("forward"), rotate.needed(unit)
     unknown = sorted(venue.keys.ids() - needed)  # of people who came after the copy; no rotation would go on with them
     if unknown:
         venue.keys.destroy(unknown)
-    venue.keys.place.gone.restart(count)                                    # (6)
+    venue.keys.place.gone.restart(count)                                    # (7)
     recover(venue, leave_unknown=True)
-    number = rotate.rotate(venue, progress, leave_unknown=True)             # (7)
-    return Restored(asked, len(unopened), len(nameless), number)
+    number = rotate.rotate(venue, progress, leave_unknown=True)             # (8)
+    return Restored(asked, len(unopened), len(nameless), number, again)
 
 
-def _ask_everybody(unit: Unit, gone: Gone, epoch: int) -> None:
-    unit.set_mark("asked_from", unit.now)
+def _is_older(unit: Unit, gone: Gone) -> bool:
+    """Say whether the third place knows of more than this data store, or knows nothing."""
+    return gone.lost or (unit.mark("forward") or 0) < gone.count or unit.mark(OLDER_MARK) is not None
+
+
+def _begin_again(unit: Unit, gone: Gone, epoch: int, ask: bool) -> None:
+    if ask:
+        unit.set_mark("asked_from", unit.now)
     unit.set_mark("forward", Instant(max(gone.count, unit.mark("forward") or 0)))
     unit.move_forward()
     unit.set_mark("rotate_by", unit.now)
@@ -271,7 +288,7 @@ def _ask_everybody(unit: Unit, gone: Gone, epoch: int) -> None:
         unit.set_mark("swept", unit.now)
     for purpose in unit.run(select(schema.purpose.c.purpose_id)).scalars().all():
         unit.move_gallery(PurposeId(purpose))
-    unit.tell("restored", {"asked_from": unit.now})
+    unit.tell("restored", {"asked_again": ask})
 
 
 def _outdate_lists(unit: Unit, lease_minutes: int) -> None:

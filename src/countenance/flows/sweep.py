@@ -1,8 +1,8 @@
 """sweep: retention that happens (docs/flows.md, sweep). Matching stops when it has not run for too long.
 
 (1) what was begun and failed is finished, and consents whose time is over are ended, by the same steps as a withdrawal;
-(2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted, and after
-an erasure both files written anew; (4) a rotation that is due is done; (5) the mark that it ran.
+(2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted, and after an erasure both
+files written anew; (4) a rotation that is due is done; (5) the mark that it ran; (6) the log is published.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import drill, intents, revocations, rotate, withdraw
+from countenance.flows import drill, intents, log, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -70,6 +70,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     with venue.store.write() as unit:                                       # (5)
         unit.set_mark("swept", unit.now)
     venue.store.empty_wal()
+    log.publish(venue)                                                      # (6)
     return Swept(len(expired), len(people), rows, rotation)
 
 

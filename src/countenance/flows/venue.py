@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from countenance import settings
 from countenance.clock import Clock
 from countenance.consent.gate import ConsentGate
-from countenance.errors import Refused, StoreFault
-from countenance.flows import intents
+from countenance.errors import CountenanceError, Refused, StoreFault
+from countenance.flows import intents, witnesses
 from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, KEYS, SIGNING
 from countenance.flows.ports import Entitlement
 from countenance.matching.matcher import Matcher
@@ -23,6 +23,7 @@ from countenance.quantities import Distance
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store
+from countenance.transparency.log import Cosigner, Log, Signer
 from countenance.vault.keys import roots, signing
 from countenance.vault.keys.store import KeyStore
 from countenance.vault.keys.third import ThirdPlace
@@ -30,6 +31,7 @@ from countenance.vault.templates import TemplateVault
 
 if TYPE_CHECKING:
     from countenance.flows.gallery import Galleries
+    from countenance.formats.signed_note import NoteKey
     from countenance.vault.keys.roots import Root
     from countenance.vision.pack_runtime import FacePack
 
@@ -61,8 +63,10 @@ class Venue:
             self.require_stores)
         self.vault = TemplateVault(self.keys, self.book, self.venue_id)
         self.matcher = Matcher(self.book, self.venue_id)
+        self.log = Log(self.store, folder, self._log_signer)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
+        self._cosigner: Cosigner | None = None
         self._restored: StoreFault | None = None
 
     def _stores(self, folder: Path, clock: Clock, root: Root | None) -> tuple[KeyStore, Store]:
@@ -90,6 +94,13 @@ class Venue:
             if fault.code not in OLDER:
                 raise
             self._restored = fault
+
+    def look_at_log(self) -> None:
+        """Hold faces where the store does not contain what its log has signed. Withdrawing goes on."""
+        try:
+            self.log.require_continued()
+        except CountenanceError as error:
+            self.hold_faces(StoreFault(error.code, error.sentence))
 
     def hold_faces(self, fault: StoreFault) -> None:
         """Compare no face in this venue until it is opened again: `require_stores` raises this, or what came before."""
@@ -141,8 +152,17 @@ class Venue:
         return self._galleries
 
     def signer(self, use: str) -> signing.Signer:
-        """Return a signing key: "pass" or "receipt"."""
+        """Return a signing key: "pass", "receipt", "list" or "log"."""
         return signing.signer(self.folder / SIGNING, use)
+
+    def witnesses(self) -> list[tuple[str, NoteKey]]:
+        """Return address and key of each witness of the log. Raises StoreFault(settings-value)."""
+        return witnesses.named(self.settings.witnesses)
+
+    def _log_signer(self) -> Signer:
+        if self._cosigner is None and self.settings.witnesses:
+            self._cosigner = witnesses.cosigner(self.settings.witnesses)
+        return Signer(self.venue_id, self.signer("log").key, self._cosigner)
 
     def threshold(self, comparison: str) -> Threshold:
         """Return the threshold of a comparison, "verify" or "search".

@@ -15,9 +15,10 @@ from sqlalchemy import delete, select, update
 from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.states import State
-from countenance.errors import Refused
+from countenance.errors import Refused, StoreFault
 from countenance.flows import intents, people, receipts, revocations
 from countenance.flows.intents import Intent
+from countenance.formats import log_entries
 from countenance.quantities import DAY, HOUR, Instant, KeyId, PersonId, PurposeId
 from countenance.storage import schema
 from countenance.storage.outbox import Entry
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 STOPPED, DESTROYED = 1, 2
+_YEAR = 366 * DAY
 _STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire", State.REPLACED: "replace"}
 _ENDED = {story: state for state, story in _STORY.items()}
 
@@ -69,11 +71,11 @@ def finish(venue: Venue, intent: Intent) -> Withdrawn:
         with venue.store.write() as unit:
             intents.at_step(unit, intent, DESTROYED)
     with venue.store.write() as unit:                                       # (4)
-        entry = _forget(unit, intent)
+        events = _forget(unit, intent)
         due = _promise_rotation(venue, unit)  # again: a rotation may have come between, and left this key
         now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
-    receipt = receipts.write(venue, "erasure", intent.person, now, entry, {    # (5)
+    receipt = receipts.write(venue, "erasure", intent.person, now, events, {   # (5)
         "purpose": intent.purpose, "ended": _ENDED[intent.story].value, "final": final_by is None,
         "final_by": utc_text(final_by or now), "copies_open_until": utc_text(due)})
     return Withdrawn(intent.person, intent.purpose, "final" if final_by is None else "final_by", final_by, due, receipt)
@@ -91,6 +93,7 @@ def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: S
     unit.run(update(template).where(template.c.person_id == person, template.c.purpose_id == purpose)
              .values(state="stopped"))
     revocations.revoke(unit, person, purpose)
+    unit.tell_of_even_if_lost(person, "pass-revoked", {"purpose": purpose})
     issued = schema.issued_pass
     unit.run(update(issued).where(issued.c.person_id == person, issued.c.purpose_id == purpose)
              .values(state="plain"))
@@ -119,7 +122,7 @@ def _keys_of(unit: Unit, person: PersonId, purpose: PurposeId) -> list[KeyId]:
     return [KeyId(key) for key in found if key is not None]
 
 
-def _forget(unit: Unit, intent: Intent) -> Entry:
+def _forget(unit: Unit, intent: Intent) -> list[Entry]:
     template, issued = schema.template, schema.issued_pass
     mine = (template.c.person_id == intent.person, template.c.purpose_id == intent.purpose)
     unit.run(delete(template).where(*mine))
@@ -128,7 +131,14 @@ def _forget(unit: Unit, intent: Intent) -> Entry:
     unit.move_gallery(intent.purpose)
     entry = unit.tell_of_even_if_lost(intent.person, "template-erased", {"purpose": intent.purpose})
     intents.end(unit, intent)
-    return entry
+    if log_entries.read_record(entry.record).number == 0:  # in nobody's chain, as the record key is lost
+        return [entry]
+    try:
+        return receipts.events_of(unit, intent.person, f"consent-{_ENDED[intent.story].value}", intent.purpose)
+    except StoreFault as fault:
+        if fault.code not in {"chain-broken", "sealed-altered"}:
+            raise
+        return [entry]
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,7 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
         due = _promise_rotation(venue, unit)
         whole = schema.person
         unit.run(update(whole).where(whole.c.guardian == person).values(guardian=None))
+        _blur(unit, person)
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
         entry = unit.tell_for("person-erased", {"venue": venue.venue_id})
@@ -172,7 +183,18 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
         intents.end(unit, intent)
         now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
-    receipt = receipts.write(venue, "erasure", person, now, entry, {
+    receipt = receipts.write(venue, "erasure", person, now, [entry], {
         "purpose": "", "ended": "erased", "final": final_by is None, "final_by": utc_text(final_by or now),
         "copies_open_until": utc_text(due)})
     return Erased(withdrawn, receipt)
+
+
+def _blur(unit: Unit, person: PersonId) -> None:
+    """Keep the faces of somebody who is erased on the list up to a year longer.
+
+    Until when they must stand there is the day on which a pass ends, and that may be one ticket's alone.
+    """
+    listed, issued = schema.revocation, schema.issued_pass
+    theirs = select(issued.c.face_id_hash).where(issued.c.person_id == person)
+    unit.run(update(listed).where(listed.c.kind == revocations.FACE, listed.c.hash.in_(theirs)).values(
+        delete_at=listed.c.delete_at - listed.c.delete_at % _YEAR + _YEAR))

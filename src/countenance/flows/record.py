@@ -1,0 +1,69 @@
+"""record: what happens around faces and belongs in the log (docs/flows.md, record).
+
+Who looked at a person's record, to whom something about them was disclosed, what they complained about: sealed, in
+their own chain, so that they and nobody else read it. Orders of an authority, and gates opened and closed, are about
+nobody and in the clear.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from countenance.errors import BadInput
+from countenance.flows import people
+from countenance.quantities import Instant, PersonId
+from countenance.storage.outbox import Entry
+from countenance.storage.unit import Unit
+
+if TYPE_CHECKING:
+    from countenance.flows.venue import Venue
+
+LONGEST = 2_000
+"""Characters of a complaint, or of why something was done."""
+
+DESK, ASKED = "desk", "the person asked"
+GATE_MARK = "gate"
+
+
+def access(unit: Unit, person: PersonId, by: str, why: str) -> Entry:
+    """Write down that somebody looked at a person's record. Raises BadInput(record-text)."""
+    return unit.tell_of(person, "operator-access", {"by": _text(by), "why": _text(why)})
+
+
+def disclosure(venue: Venue, person: PersonId, to: str, what: str, why: str) -> Entry:
+    """Write down that something about a person was given to somebody else. Raises BadInput, Refused(person-unknown)."""
+    body = {"to": _text(to), "what": _text(what), "why": _text(why)}
+    with venue.store.write() as unit:
+        people.row(unit, person)
+        return unit.tell_of(person, "disclosure", body)
+
+
+def complaint(venue: Venue, person: PersonId, text: str) -> Entry:
+    """Write down what a person complains about. Raises BadInput(record-text), Refused(person-unknown)."""
+    body = {"text": _text(text)}
+    with venue.store.write() as unit:
+        people.row(unit, person)
+        return unit.tell_of(person, "complaint", body)
+
+
+def order(venue: Venue, authority: str, reference: str, what: str) -> None:
+    """Write down, in the clear, that an authority ordered something; it may name no person. Raises BadInput."""
+    body = {"authority": _text(authority), "reference": _text(reference), "what": _text(what)}
+    with venue.store.write() as unit:
+        unit.tell("order", body)
+
+
+def gate(unit: Unit, threshold: str) -> None:
+    """Tell, in the clear, whether gates compare faces by these settings, where that has changed."""
+    opened = threshold != "none"
+    before = unit.mark(GATE_MARK)
+    if before is None or bool(before) != opened:
+        unit.tell("gate-opened" if opened else "gate-closed", {"threshold": threshold})
+        unit.set_mark(GATE_MARK, Instant(int(opened)))
+
+
+def _text(text: str) -> str:
+    text = text.strip()
+    if not text or len(text) > LONGEST or not all(c.isprintable() or c == "\n" for c in text):
+        raise BadInput("record-text", f"Say it in 1 to {LONGEST} plain characters.")
+    return text
