@@ -26,10 +26,10 @@ from support.custody import (
     Town,
     let_in,
     names,
-    not_asked_again,
     opened_by_attacker,
     require_restored,
     restored,
+    waits_for_a_restore,
     zombies,
 )
 from support.powercut import BLOCK, Cut, Recorder, recorded
@@ -269,7 +269,7 @@ def brings_nobody_back(town: Town, way: Restoring) -> Callable[[Path, int], None
         if whole:
             with open_venue(folder, clock) as venue:
                 assert let_in(venue, town.gone) == set(), "at the gate"
-                waits = not venue.in_order or not_asked_again(venue)
+                waits = waits_for_a_restore(venue, way)
                 put = way.which in {"keys", "by hand"} or not custody.standing(venue) & custody.persons(town.new)
         if waits:
             in_place = whole and put and number % 2 and not venue.in_order
@@ -278,7 +278,7 @@ def brings_nobody_back(town: Town, way: Restoring) -> Callable[[Path, int], None
         with open_venue(folder, clock) as venue:
             engines.require_whole(venue.keys.engine)
             engines.require_whole(venue.store.engine)
-            require_restored(venue, folder, town, [town.living[number % 6]])
+            require_restored(venue, folder, way, [town.living[number % 6]])
 
     return check
 

@@ -160,8 +160,12 @@ def test_the_person_sees_every_change_in_order(run: Run, home: Path, pictures: P
     run("withdraw", "--venue", home / "zoo", "--pass", home / "search.pass")
     events = run("about", "--venue", home / "zoo", "--person", person).json["events"]
     assert [e["type"] for e in events] == [
-        *["consent-given", "template-sealed", "pass-issued"] * 2, "decision", "consent-withdrawn", "template-erased"]
-    assert [e["number"] for e in events] == list(range(1, 10))
+        *["consent-given", "template-sealed", "pass-issued"] * 2, "decision", "consent-withdrawn", "pass-revoked",
+        "template-erased", "operator-access"]
+    assert [e["number"] for e in events] == list(range(1, 12))
+    again = run("about", "--venue", home / "zoo", "--person", person).json["events"]
+    assert again[:-1] == events  # and whoever looks is seen, each time
+    assert (again[-1]["type"], again[-1]["by"]) == ("operator-access", "desk")
 
 
 def test_erasing_a_person_leaves_nothing_to_show(run: Run, home: Path) -> None:

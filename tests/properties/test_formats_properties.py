@@ -204,6 +204,15 @@ def test_a_list_with_one_character_changed_is_refused(place: int, other: str) ->
         assert revocations.write(read, KEY, KID) == LISTED
 
 
-@given(st.dictionaries(st.text(max_size=8).filter(lambda k: k not in {"format", "signed"}), JSON, max_size=5))
-def test_a_receipt_gives_back_its_facts(facts: dict[str, Any]) -> None:
-    assert receipts.read(receipts.write(facts, KEY, KID), KEY.public_key()) == facts
+HASHES = st.binary(min_size=32, max_size=32)
+EVENTS = st.builds(receipts.Proven, HASHES, HASHES, st.binary(max_size=60), st.integers(-1, 2**40),
+                   st.lists(HASHES, max_size=3).map(tuple))
+
+
+@given(st.dictionaries(st.text(max_size=8).filter(lambda k: k not in {"format", "signed", "events"}), JSON, max_size=5),
+       st.lists(EVENTS, max_size=3))
+def test_a_receipt_gives_back_its_facts(facts: dict[str, Any], events: list[receipts.Proven]) -> None:
+    read = receipts.read(receipts.write(facts, events, KEY, KID), KEY.public_key())
+    assert receipts.proven(read) == events
+    assert {name: value for name, value in read.items() if name not in {"format", "events"}} == facts
+    assert read["format"] == receipts.FORMAT

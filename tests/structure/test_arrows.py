@@ -15,7 +15,9 @@ BELOW: dict[str, set[str]] = {
     "vision": WORDS,
     "vault": WORDS | {"formats", "storage"},
     "matching": WORDS,
-    "flows": WORDS | {"formats", "storage", "consent", "vision", "vault", "matching"},
+    "transparency": WORDS | {"formats", "storage"},
+    "verifier": {"formats", "errors", "quantities"},
+    "flows": WORDS | {"formats", "storage", "consent", "vision", "vault", "matching", "transparency", "verifier"},
 }
 LOWER = set(BELOW) | WORDS
 BELOW["evaluation"] = LOWER
@@ -45,6 +47,9 @@ ONLY = {
     "segno": {"integrations.codes"},
     "zxingcpp": {"integrations.codes"},
     "hmac": {"vault.keys.store"},
+    "httpx": {"transparency.mirror", "transparency.cosigning"},
+    "uvicorn": {"transparency.witness_http"},
+    "starlette": {"transparency.witness_http"},
 }
 
 

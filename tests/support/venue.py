@@ -29,6 +29,7 @@ from countenance.features import Probe, quantise
 from countenance.flows import admit, enrol, found, pad, passes
 from countenance.flows import opening as venues
 from countenance.flows.venue import Venue
+from countenance.formats import log_entries
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.permits import Door, Permit, PermitBook, Scope
 from countenance.quantities import Instant, PurposeId
@@ -168,6 +169,12 @@ def count(folder: Path, table: str) -> int:
     return len(rows_of(folder / ("keys.db" if table == "wrapped_key" else "countenance.db"), table))
 
 
+def clear_events(folder: Path) -> list[log_entries.Clear]:
+    """Return the events about nobody, oldest first."""
+    found = (log_entries.parse(row[1]) for row in rows_of(folder / "countenance.db", "event"))
+    return [event for event in found if isinstance(event, log_entries.Clear)]
+
+
 def tables_of(database: Path) -> list[str]:
     """Return the names of all tables of a database."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
@@ -186,6 +193,18 @@ def state_of(folder: Path) -> dict[str, str]:
         if not path.name.startswith(DATABASES):
             state[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return state
+
+
+def state_but_log(folder: Path) -> dict[str, str]:
+    """Return `state_of` for stories that write into the log and change nothing else: without its tables, and the time.
+
+    What they wrote: `clear_events`.
+    """
+    logged = {f"countenance.db/{table}" for table in ("event", "log", "log_tile", "mark")}
+    state = {name: digest for name, digest in state_of(folder).items() if name not in logged}
+    marks = {f"mark {name}": str(at) for name, at in rows_of(folder / "countenance.db", "mark")}
+    del marks["mark time"]
+    return state | marks
 
 
 def bytes_of(folder: Path) -> dict[str, str]:

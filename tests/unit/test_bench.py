@@ -1,4 +1,4 @@
-"""bench gate and search: the shape of their answers and their refusals. No timing is asserted: a busy machine is no
+"""bench gate, search and log: the shape of their answers and their refusals. No timing is asserted: a busy machine is no
 bug.
 """
 
@@ -15,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from countenance.bench import gate, peer
+from countenance.bench import log as bench_log
 from countenance.bench import search as bench_search
 from countenance.cli import bench
 from countenance.errors import BadInput, ModelFault
@@ -184,3 +185,60 @@ def test_ways_that_find_different_rows_are_not_timed(monkeypatch: pytest.MonkeyP
     result = run_search()
     assert isinstance(result.exception, ModelFault)
     assert result.exception.code == "bench-search-differs"
+
+
+def run_log(*arguments: str) -> Any:
+    app = typer.Typer()
+    app.add_typer(bench.app, name="bench")
+    return CliRunner().invoke(app, ["bench", "log", "--leaves", "600", "--appends", "2", *arguments])
+
+
+def test_log_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = run_log("--json")
+    assert result.exit_code == 0, result.exception
+    value = json.loads(result.stdout)
+    times = {"fdatasync_ms", "one_writer_ms", "one_writer_fdatasyncs", "p50_ms", "p99_ms", "proof_ms", "proof_p99_ms",
+             "verify_receipt_ms", "log_verify_s", "log_verify_store_s", "publish_s"}
+    assert set(value) == {*times, "writers", "appends", "appends_per_s", "leaves", "peak_mb", "peak_mb_after",
+                          "machine"}
+    assert (value["writers"], value["appends"], value["machine"]["threads"]) == (64, 128, 64)
+    assert value["leaves"] >= 600
+    assert value["p50_ms"] <= value["p99_ms"]
+    assert value["proof_ms"] <= value["proof_p99_ms"]
+    assert all(value[name] >= 0 for name in times)
+    assert set(value["peak_mb_after"]) == {"proofs", "store"}
+    assert value["peak_mb"] >= max(value["peak_mb_after"].values()) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_of_log_is_80_columns() -> None:
+    result = run_log()
+    assert result.exit_code == 0, result.exception
+    assert "64 writers" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_progress_of_log_goes_forward_and_ends() -> None:
+    told: list[tuple[int, int]] = []
+    bench_log.run(600, 1, lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert {total for _, total in told} == {64 + 4 * 600}
+    assert told[-1][0] == told[-1][1]
+
+
+def test_a_log_that_does_not_verify_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from countenance.flows import log
+
+    publish = log.publish
+
+    def spoilt(venue: Any, *arguments: Any) -> Any:
+        published = publish(venue, *arguments)
+        (venue.folder / "log" / "tile" / "0" / "000").unlink()
+        return published
+
+    monkeypatch.setattr("countenance.flows.log.publish", spoilt)
+    with pytest.raises(ModelFault) as fault:
+        bench_log.run(600, 1, lambda _done, _all: None)
+    assert fault.value.code == "bench-log-reader"
+    assert "tile-missing" in fault.value.sentence

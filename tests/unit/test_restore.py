@@ -20,6 +20,7 @@ from countenance.clock import SetClock
 from countenance.consent import notices
 from countenance.errors import CountenanceError, StoreFault
 from countenance.flows import backup, drill, enrol, pad, recover, restore, rotate, sweep, withdraw
+from countenance.flows.replay import Replayed
 from countenance.flows.restore import Copies, Loss, examine
 from countenance.flows.venue import Venue
 from countenance.quantities import DAY
@@ -30,7 +31,18 @@ from support import custody
 from support import venue as support
 from support.custody import Town, admitted, let_in, names, opened_by_attacker, restored, says_yes_again, zombies
 from support.faults import AFTER, BEFORE, Crash
-from support.venue import SEARCH, VERIFY, bytes_of, enrolled, make_venue, open_venue, rows_of, state_of
+from support.venue import (
+    SEARCH,
+    VERIFY,
+    bytes_of,
+    clear_events,
+    enrolled,
+    make_venue,
+    open_venue,
+    rows_of,
+    state_but_log,
+    state_of,
+)
 
 MINUTE = 60
 DATA, KEYS = "countenance.db", "keys.db"
@@ -122,23 +134,29 @@ def test_a_backup_replaces_nothing(
         home: tuple[Path, SetClock], tmp_path: Path, which: str, code: str) -> None:
     folder, clock = home
     (tmp_path / "copy").write_bytes(b"of last week")
+    (tmp_path / "dangling").symlink_to(tmp_path / "elsewhere")
     with open_venue(folder, clock) as venue:
+        before = state_of(folder)
         assert code_of(lambda: backup.backup(venue, which, tmp_path / "copy")) == code
         assert (tmp_path / "copy").read_bytes() == b"of last week"
+        assert code_of(lambda: backup.backup(venue, which, tmp_path / "dangling")) == code
+        assert not (tmp_path / "elsewhere").exists()
         assert code_of(lambda: backup.backup(venue, "data", tmp_path / "no" / "copy")) == "backup-unwritable"
+        assert state_of(folder) == before  # the log tells of no backup that there is not
 
 
 def test_a_backup_changes_nothing_and_is_the_owners(home: tuple[Path, SetClock], tmp_path: Path) -> None:
     folder, clock = home
     with open_venue(folder, clock) as venue:
-        before = state_of(folder)
-        for which in (backup.DATA, backup.KEYS):
+        before, told = state_but_log(folder), len(clear_events(folder))
+        for which, name in ((backup.KEYS, KEYS), (backup.DATA, DATA)):
             backup.backup(venue, which, tmp_path / which)
             assert (tmp_path / which).stat().st_mode & 0o777 == 0o600
-        assert state_of(folder) == before
-    for which, name in (("data", DATA), ("keys", KEYS)):
-        for table in support.tables_of(folder / name):
-            assert rows_of(tmp_path / which, table) == rows_of(folder / name, table)
+            for table in support.tables_of(folder / name):  # the event that tells of it is in the copy, too
+                assert rows_of(tmp_path / which, table) == rows_of(folder / name, table)
+        assert state_but_log(folder) == before
+    assert [(event.type, event.body) for event in clear_events(folder)[told:]] == [
+        ("backup", {"store": "keys"}), ("backup", {"store": "data"})]
 
 
 # -- examine: nothing is changed before it is sure
@@ -317,7 +335,7 @@ def _descriptors() -> list[str]:
 
 
 @pytest.mark.promise(2)
-@pytest.mark.parametrize("which", ["data", "keys", "both"])
+@pytest.mark.parametrize("which", ["data", "both"])
 def test_after_a_restore_everybody_is_asked_again(
         town: Town, home: tuple[Path, SetClock], tmp_path: Path, which: str) -> None:
     way = custody.Restoring(town, which)
@@ -325,8 +343,7 @@ def test_after_a_restore_everybody_is_asked_again(
     clock.move(MINUTE)
     done = restored(folder, clock, way.copies)
     assert (done.asked_again, done.epoch) == (6, 2)
-    # What is lost: with the data those who came since, with the keys what they would open.
-    assert (done.unopened, done.erased) == ((0, 3) if which == "keys" else (3, 0))
+    assert (done.unopened, done.erased) == (3, 0)  # what is lost with the data: those who came since
     clock.move(MINUTE)
     with open_venue(folder, clock) as venue:
         assert let_in(venue, town.everybody) == set()
@@ -342,6 +359,59 @@ def test_after_a_restore_everybody_is_asked_again(
         assert len(venue.galleries.exact(SEARCH).owners) == 2
         assert opened_by_attacker(folder, town.everybody, town.data, town.keys) == names(town.living)
         assert zombies(venue) == set()
+
+
+@pytest.mark.promise(2)
+def test_where_only_the_keys_are_put_back_nobody_is_asked_again(town: Town, tmp_path: Path) -> None:
+    """The data store stayed, and log and third place say that it lacks nothing: it knows who withdrew."""
+    way = custody.Restoring(town, "keys")
+    folder, clock = way.prepared(tmp_path / "lost")
+    clock.move(MINUTE)
+    done = restored(folder, clock, way.copies)
+    assert (done.asked_again, done.epoch, done.log) == (0, 2, Replayed(0, anew=False))
+    assert (done.unopened, done.erased) == (0, 3)  # what the keys that are lost would open
+    assert clear_events(folder)[-1].type == "epoch"
+    assert [event.body for event in clear_events(folder) if event.type == "restored"] == [{"asked_again": False}]
+    with open_venue(folder, clock) as venue:
+        assert let_in(venue, town.everybody) == names(town.living)
+        assert opened_by_attacker(folder, town.everybody, town.data, town.keys) == names(town.living)
+        assert zombies(venue) == set()
+
+
+def without_what_was_signed(town: Town, folder: Path) -> None:
+    (folder / "log.signed").unlink()
+
+
+def with_an_entry_changed(town: Town, folder: Path) -> None:
+    with closing(sqlite3.connect(folder / DATA)) as connection, connection:
+        connection.execute("UPDATE event SET entry = CAST(x'00' || randomblob(32) AS BLOB) WHERE event_id = 20")
+
+
+def with_older_data(town: Town, folder: Path) -> None:
+    shutil.copyfile(town.data, folder / DATA)
+
+
+def with_a_restore_begun(town: Town, folder: Path) -> None:
+    restore._third(folder, None).gone.restoring()
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("spoil", [
+    without_what_was_signed, with_an_entry_changed, with_older_data, with_a_restore_begun])
+def test_with_the_keys_put_back_everybody_is_asked_where_the_data_may_be_older(
+        town: Town, tmp_path: Path, spoil: Callable[[Town, Path], None]) -> None:
+    way = custody.Restoring(town, "keys")
+    folder, clock = way.prepared(tmp_path / "lost")
+    spoil(town, folder)
+    clock.move(MINUTE)
+    done = restored(folder, clock, way.copies)
+    assert (done.asked_again, done.epoch) == (6, 2)
+    assert done.log.anew == (spoil in {without_what_was_signed, with_an_entry_changed})
+    clock.move(MINUTE)
+    with open_venue(folder, clock) as venue:
+        assert let_in(venue, town.everybody) == set()
+        says_yes_again(venue, town.living[:2])
+        assert let_in(venue, town.everybody) == names(town.living[:2])
 
 
 @pytest.mark.promise(2)
@@ -484,7 +554,8 @@ def test_stores_put_back_by_hand_are_noticed_and_settled(
     with open_venue(folder, clock) as venue:
         venue.require_stores()
         says_yes_again(venue, town.living[:3] if not how else ())
-        assert let_in(venue, town.everybody) == (names(town.living[:3]) if not how else set())
+        back = town.living if which == "keys" else town.living[:3]  # whose data stayed, and are whole
+        assert let_in(venue, town.everybody) == (names(back) if not how else set())
         assert opened_by_attacker(folder, town.gone, town.data, town.keys) == set()
         assert zombies(venue) == set()
         assert (venue.keys.ids(FACE, PASS) == frozenset()) == bool(how)  # nobody can say which may not come back
@@ -583,20 +654,25 @@ def drillable(home: tuple[Path, SetClock], tmp_path: Path) -> tuple[Path, SetClo
     return folder, clock, there
 
 
-def without_logs(folder: Path) -> dict[str, str]:
-    return {name: digest for name, digest in bytes_of(folder).items() if not name.endswith(("-wal", "-shm"))}
+def of_the_keys(folder: Path) -> dict[str, str]:
+    """Every file that a rehearsal may not touch, by its bytes; of the data store see `state_but_log`."""
+    return {name: digest for name, digest in bytes_of(folder).items()
+            if not name.endswith(("-wal", "-shm")) and name != DATA}
 
 
 def test_a_drill_finds_the_venue_in_order_and_leaves_nothing(
         town: Town, drillable: tuple[Path, SetClock, Path]) -> None:
     folder, clock, there = drillable
     with open_venue(folder, clock) as venue:
-        before, state, away = without_logs(folder), state_of(folder), bytes_of(there)
+        before, state, away = of_the_keys(folder), state_but_log(folder), bytes_of(there)
+        told = len(clear_events(folder))
         done = drill.drill(venue)
         assert (done.asked_again, done.gone) == (9, 6)
         assert done.keys == len(rows_of(folder / KEYS, "wrapped_key"))
-        assert (without_logs(folder), state_of(folder), bytes_of(there)) == (before, state, away)
-    assert without_logs(folder) == before
+        assert (of_the_keys(folder), state_but_log(folder), bytes_of(there)) == (before, state, away)
+    assert of_the_keys(folder) == before
+    assert [(event.type, event.body) for event in clear_events(folder)[told:]] == [  # its own two copies, and no more
+        ("backup", {"store": "data"}), ("backup", {"store": "keys"})]
 
 
 @pytest.mark.parametrize("spelt", ['offsite="{}"', '  offsite = "{}"', "offsite  =  '{}'", 'offsite = "{}"  # ours'])
@@ -631,14 +707,14 @@ def test_a_drill_that_fails_leaves_nothing_behind(
         raise error
 
     with open_venue(folder, clock) as venue:
-        before, away = without_logs(folder), bytes_of(there)
+        before, state, away = of_the_keys(folder), state_but_log(folder), bytes_of(there)
         monkeypatch.setattr(drill.backup if stage == "backup" else drill, stage, fails)
         with pytest.raises(StoreFault if isinstance(error, OSError) else type(error)):
             drill.drill(venue)
-        assert (without_logs(folder), bytes_of(there)) == (before, away)
+        assert (of_the_keys(folder), state_but_log(folder), bytes_of(there)) == (before, state, away)
 
 
-DRILLED = 45
+DRILLED = 50
 
 
 def test_a_drill_has_so_many_effects(

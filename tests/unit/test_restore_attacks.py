@@ -13,14 +13,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from countenance import settings
 from countenance.clock import SetClock
 from countenance.errors import CountenanceError
 from countenance.flows import backup, drill, restore, revocations, rotate, withdraw
 from countenance.flows.restore import Copies, Loss, examine
+from countenance.formats import log_entries, signed_note
+from countenance.formats.signed_note import WITNESS
 from countenance.quantities import DAY, Instant
 from countenance.storage import engine as engines
+from countenance.vault.keys import signing
 from support import custody
 from support.custody import Town, let_in, names, opened_by_attacker, restored, says_yes_again
 from support.venue import VERIFY, bytes_of, count, make_venue, open_venue, rows_of
@@ -126,8 +130,8 @@ def test_the_scratch_folder_has_no_signing_key_of_the_venue(
     with open_venue(folder, clock) as venue:
         drill.drill(venue)
     ours = {path.read_bytes() for path in folder.rglob("*.key")}
-    assert len(seen[0]) == 4
-    assert len(ours) == 5
+    assert len(seen[0]) == len(signing.USES) + 1 == 5  # and the epoch's
+    assert len(ours) == 6
     assert seen[0] & ours == set()
 
 
@@ -186,6 +190,25 @@ def test_a_drill_never_sees_the_copy_elsewhere(
     assert str(there) not in told[0]
 
 
+def test_a_drill_asks_no_witness(home: tuple[Path, SetClock], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it signs is signed by a key of its own, of which no witness has heard."""
+    folder, clock = home
+    key = signed_note.key_of(Ed25519PrivateKey.from_private_bytes(b"w" * 32), "witness.invalid/one", WITNESS).text
+    file = folder / "venue.toml"
+    file.write_text(file.read_text("utf-8").replace("witnesses = []", f'witnesses = ["http://127.0.0.1:9 {key}"]'))
+    looked, told = drill._looked, list[tuple[str, ...]]()
+
+    def looks(*arguments: object) -> tuple[int, int]:
+        told.append(settings.load(folder / ".drill").witnesses)
+        return looked(*arguments)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(drill, "_looked", looks)
+    with open_venue(folder, clock) as venue:
+        assert len(venue.witnesses()) == 1
+        drill.drill(venue)
+    assert told == [()]
+
+
 # -- what a restore in place would lose
 
 
@@ -229,7 +252,12 @@ def test_where_the_list_of_what_is_gone_is_lost_every_face_is_counted(town: Town
 
 # -- crafted copies
 
-FIRST = "UPDATE event SET clear = ? WHERE event_id = (SELECT min(event_id) FROM event)"
+FIRST = "UPDATE event SET entry = ? WHERE event_id = (SELECT min(event_id) FROM event)"
+
+
+def _entry(body: dict[str, object]) -> str:
+    """Return the hex of an entry in its right form; `body` is not that of a founding."""
+    return log_entries.clear("venue-founded", Instant(1_782_000_000), body).hex()
 
 
 def mark(name: str, at: object) -> str:
@@ -259,9 +287,9 @@ DATA_CRAFTS = {
     "text for a number": ["UPDATE person SET delete_at = 'never'"],
     "blob for a text": ["UPDATE consent SET state = X'00'"],
     "nothing": ["PRAGMA writable_schema=ON", "DELETE FROM sqlite_master"],
-    **{f"first event {clear}": [FIRST.replace("?", clear)]
-       for clear in ("X'01'", "X'A16464626F6479F6'", "7", "'text'", "X'A164626F647901'", "X'80'", "X'A164626F6479A0'",
-                     "X'A164626F6479A16576656E756501'", "X''")},
+    **{f"first event {entry}": [FIRST.replace("?", entry)]
+       for entry in ("X'01'", "X'00'", "7", "'text'", "X''", "X'0180'", "X'A16464626F6479F6'", "X'01A16464626F6479A0'",
+                     *(f"X'{_entry(body)}'" for body in ({}, {"venue": 1}, {"venue": b"x"}, {"other": "x"})))},
     **{f"mark {name} {at}": [mark(name, at)] for name, at in (
         ("forward", 10**15), ("forward", 2**63 - 1), ("time", 10**11), ("swept", 10**11), ("asked_from", 10**11),
         ("rotate_by", 10**11), ("forward", "'x'"), ("forward", "X'00'"), ("list", 2**63 - 1), ("epoch", "'x'"),

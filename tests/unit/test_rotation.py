@@ -16,7 +16,8 @@ from countenance.errors import CountenanceError, Refused, StoreFault
 from countenance.flows import admit, gallery, intents, pad, passes, rotate, sweep, withdraw
 from countenance.flows.venue import Venue
 from countenance.formats import canonical
-from countenance.quantities import DAY, HOUR, PersonId
+from countenance.formats.log_entries import Clear
+from countenance.quantities import DAY, HOUR, Instant, PersonId
 from countenance.storage import engine as engines
 from countenance.storage import schema
 from countenance.vault import residue
@@ -30,6 +31,7 @@ from support.venue import (
     SEARCH,
     START,
     VERIFY,
+    clear_events,
     comes_back,
     copy_of,
     enrolled,
@@ -75,8 +77,7 @@ def test_a_rotation_rewraps_every_living_key_and_tells_the_log(
     assert (folder / "epoch.key").stat().st_mode & 0o777 == 0o600
     assert not (folder / "epoch.key.new").exists()
     assert comes_back(venue, who.pass_text).outcome is admit.Outcome.ADMIT
-    clear = [canonical.decode(row[2], "event") for row in rows_of(folder / "countenance.db", "event") if row[2]]
-    assert clear[-1] == {"type": "epoch", "at": START + 3 * DAY, "body": {"number": 2}}
+    assert clear_events(folder)[-1] == Clear("epoch", Instant(START + 3 * DAY), {"number": 2})
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 12, 13])
@@ -189,8 +190,8 @@ def test_a_rotation_is_rolled_forward_wherever_it_stopped(
         assert (bytes(venue.keys._known[venue.keys.epoch[0]].key) != old) == begun
         assert comes_back(venue, who.pass_text).outcome is admit.Outcome.ADMIT
         assert len(venue.galleries.exact(SEARCH).owners) == 3
-        told = [canonical.decode(row[2], "event") for row in rows_of(left / "countenance.db", "event") if row[2]]
-        assert [e["body"]["number"] for e in told if e["type"] == "epoch"] == ([2] if begun else [])
+        told = [event.body["number"] for event in clear_events(left) if event.type == "epoch"]
+        assert told == ([2] if begun else [])
 
 
 def epoch_file(folder: Path, offsite: Path | None = None) -> EpochFile:

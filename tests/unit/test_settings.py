@@ -23,6 +23,7 @@ def test_what_init_writes_is_read(folder: Path) -> None:
     assert (read.lease_minutes, read.offsite) == (60, "")
     assert read.smallest_face_px == settings.preset("scenarios", "annual-pass")["gate"]["smallest_face_px"]
     assert (read.rotate_within_hours, read.root, read.threshold) == (24, "file:root.key", "demo-only")
+    assert (read.log_minutes, read.witnesses) == (10, ())
 
 
 def test_each_key_is_needed_and_no_other_is_allowed(folder: Path) -> None:
@@ -46,7 +47,10 @@ def test_each_key_is_needed_and_no_other_is_allowed(folder: Path) -> None:
     ("epoch_days = 7", "epoch_days = 0"), ("epoch_days = 7", "epoch_days = -7"), ("epoch_days = 7", "epoch_days = 7.0"),
     ("epoch_days = 7", 'epoch_days = "7"'), ("epoch_days = 7", "epoch_days = true"),
     ('regime = "cn"', "regime = 1"), ("sweep_late_after_hours = 36", "sweep_late_after_hours = 0"),
-    ("lease_minutes = 60", "lease_minutes = 0"), ('offsite = ""', "offsite = 1")])
+    ("lease_minutes = 60", "lease_minutes = 0"), ('offsite = ""', "offsite = 1"),
+    ("interval_minutes = 10", "interval_minutes = 0"), ("interval_minutes = 10", "interval_minutes = 1441"),
+    ("interval_minutes = 10", 'interval_minutes = "10"'), ("witnesses = []", 'witnesses = ""'),
+    ("witnesses = []", "witnesses = [1]"), ("witnesses = []", 'witnesses = ["x", ["y"]]')])
 def test_a_wrong_value_is_refused(folder: Path, old: str, new: str) -> None:
     path = folder / settings.FILE
     assert old in path.read_text("utf-8")

@@ -14,13 +14,14 @@ from sqlalchemy import event, insert
 
 from countenance.clock import SetClock
 from countenance.errors import CountenanceError, Refused, StoreFault
-from countenance.flows import admit, pad, sweep
+from countenance.flows import about, admit, log, pad, record, sweep, withdraw
 from countenance.flows.venue import Venue
-from countenance.formats import canonical
+from countenance.formats import canonical, checkpoints, log_entries, merkle
 from countenance.quantities import DAY, HOUR, PersonId
 from countenance.storage import engine as engines
 from countenance.storage import schema
 from support.venue import (
+    KEYED,
     LONG,
     SEARCH,
     START,
@@ -63,10 +64,13 @@ def test_a_change_and_its_events_commit_together(venue: Venue, folder: Path) -> 
         assert (count(folder, "event"), count(folder, "zone")) == (events, zones)  # seen from outside: nothing yet
     assert (count(folder, "event"), count(folder, "zone")) == (events + 2, zones + 1)
     clear, sealed = rows_of(folder / "countenance.db", "event")[-2:]
-    assert canonical.decode(clear[2], "event") == {"type": "zone", "at": START, "body": {"zone": "back"}}
-    assert clear[1] == hashlib.sha256(clear[2]).digest()
-    assert sealed[1] == entry.leaf == hashlib.sha256(entry.nonce + entry.record).digest()
-    assert sealed[2] is None
+    assert clear[1][:1] == b"\x01"
+    assert canonical.decode(clear[1][1:], "event") == {"type": "zone", "at": START, "body": {"zone": "back"}}
+    assert clear[2:] == (None, None)
+    assert entry.leaf == hashlib.sha256(entry.nonce + entry.record).digest()
+    assert sealed[1] == b"\x00" + entry.leaf
+    assert sealed[0] == entry.row == clear[0] + 1
+    assert rows_of(folder / "countenance.db", "log") == [(1, 1, sealed[0])]  # and in the log, as its last
 
 
 def test_a_write_that_breaks_a_rule_of_the_schema_leaves_nothing(venue: Venue, folder: Path) -> None:
@@ -106,60 +110,147 @@ def alter(folder: Path, statement: str, *values: object) -> None:
 def rows_of_chain(venue: Venue, person: PersonId) -> list[int]:
     """The rows of a person's events, oldest first."""
     with venue.store.read() as unit:
-        leaves = {entry.leaf for entry in unit.outbox.chain(person)}
-    return [row[0] for row in rows_of(venue.folder / "countenance.db", "event") if row[1] in leaves]
+        entries = unit.outbox.chain(person)[::-1]
+    leaves = {row[0]: row[1][1:] for row in rows_of(venue.folder / "countenance.db", "event")}
+    assert [leaves[entry.row] for entry in entries] == [entry.leaf for entry in entries]
+    return [entry.row for entry in entries]
+
+
+def visited(venue: Venue, number: int) -> PersonId:
+    """Somebody with three events and so many decisions."""
+    who = enrolled(venue)
+    for _ in range(number):
+        comes_back(venue, who.pass_text)
+    return who.person
 
 
 @pytest.mark.promise(5)
-@pytest.mark.parametrize("which", [0, 1, 3])
-def test_a_missing_event_is_an_error_and_not_a_gap(venue: Venue, folder: Path, which: int) -> None:
-    who = enrolled(venue)
-    comes_back(venue, who.pass_text)
-    assert len(chain(venue, who.person)) == 4
-    alter(folder, "DELETE FROM event WHERE event_id = ?", rows_of_chain(venue, who.person)[which])
+@pytest.mark.parametrize("remembered", [True, False], ids=["remembered", "anew"])
+@pytest.mark.parametrize(("length", "which"), [
+    (length, which) for length in (4, 5, 8, 9) for which in range(length - 1)])
+def test_a_missing_event_is_an_error_and_not_a_gap(
+        venue: Venue, folder: Path, length: int, which: int, remembered: bool) -> None:
+    """Wherever the search for the newest, by doubling and halving, comes by it; and where its place is remembered."""
+    who = visited(venue, length - 3)
+    assert len(chain(venue, who)) == length
+    assert venue.store._hints[who] == length
+    if not remembered:
+        venue.store._hints.clear()
+    alter(folder, "DELETE FROM event WHERE event_id = ?", rows_of_chain(venue, who)[which])
     with pytest.raises(StoreFault) as caught:
-        chain(venue, who.person)
+        chain(venue, who)
+    assert caught.value.code == "chain-broken"
+    with venue.store.write() as unit:
+        unit.tell_of(who, "decision", {})  # nobody's withdrawal waits for it, and it hides nothing
+    with pytest.raises(StoreFault) as caught:
+        chain(venue, who)
     assert caught.value.code == "chain-broken"
 
 
 @pytest.mark.promise(5)
-def test_one_persons_events_cannot_hide_others_of_theirs(venue: Venue, folder: Path) -> None:
-    who = enrolled(venue)
-    comes_back(venue, who.pass_text)
-    first, *_, last = rows_of_chain(venue, who.person)
-    alter(folder, "UPDATE event SET sealed = (SELECT sealed FROM event WHERE event_id = ?) WHERE event_id = ?",
-          first, last)
+def test_a_missing_newest_event_is_noticed_by_the_log(venue: Venue, folder: Path) -> None:
+    """A chain does not know how long it is; what was signed does, and every entry has its number."""
+    who = visited(venue, 1)
+    venue.log.sign()
+    assert log.verify(venue).size == count(folder, "event")
+    alter(folder, "DELETE FROM event WHERE event_id = ?", rows_of_chain(venue, who)[-1])
+    assert len(chain(venue, who)) == 3
+    for act in (lambda: log.verify(venue), venue.log.sign, venue.log.require_continued):
+        assert code_of(act) == "log-damaged"
+    alter(folder, "UPDATE log SET size = size - 1")  # by somebody who knows where it is counted
+    for act in (lambda: log.verify(venue), venue.log.sign, venue.log.require_continued):
+        assert code_of(act) == "log-behind"
+    with venue.store.write() as unit:
+        unit.tell_of(who, "decision", {})  # another one in its place
+    for act in (lambda: log.verify(venue), venue.log.sign, venue.log.require_continued):
+        assert code_of(act) == "log-forked"
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("part", ["sealed", "tag", "entry", "sealed = :sealed, entry"])
+def test_one_persons_events_cannot_hide_others_of_theirs(venue: Venue, folder: Path, part: str) -> None:
+    who = visited(venue, 2)
+    rows = {row[0]: row for row in rows_of(folder / "countenance.db", "event")}
+    second, fourth = (rows[rows_of_chain(venue, who)[place]] for place in (1, 3))
+    for row, other in ((second, fourth), (fourth, second)):
+        values = dict(zip(("row", "entry", "tag", "sealed"), (row[0], *other[1:]), strict=True))
+        with closing(sqlite3.connect(folder / "countenance.db")) as connection, connection:
+            connection.execute(
+                f"UPDATE event SET {part} = :{part.split()[-1]} WHERE event_id = :row",  # noqa: S608  # of this test's
+                values)
     with pytest.raises(StoreFault) as caught:
-        chain(venue, who.person)
+        chain(venue, who)
+    assert caught.value.code == "chain-broken"
+
+
+@pytest.mark.promise(5)
+def test_two_rows_that_change_places_whole_are_noticed_by_the_log(venue: Venue, folder: Path) -> None:
+    """The chain is found by tags, wherever its rows stand; their places are the log's."""
+    who = visited(venue, 1)
+    venue.log.sign()
+    *_, third, fourth = rows_of_chain(venue, who)
+    for old, new in ((third, 10_000), (fourth, third), (10_000, fourth)):
+        alter(folder, "UPDATE event SET event_id = ? WHERE event_id = ?", new, old)
+    assert [entry["number"] for entry in chain(venue, who)] == [4, 3, 2, 1]
+    for act in (lambda: log.verify(venue), venue.log.sign):
+        assert code_of(act) == "log-forked"
+
+
+@pytest.mark.promise(5)
+def test_an_older_event_in_a_newer_ones_place_is_noticed(venue: Venue, folder: Path) -> None:
+    """A whole row copied behind the newest, under the tag that is asked for: the newest such row counts."""
+    who = visited(venue, 1)
+    second, fourth = (rows_of_chain(venue, who)[place] for place in (1, 3))
+    alter(folder, "INSERT INTO event SELECT 10000, entry, (SELECT tag FROM event WHERE event_id = ?), sealed "
+          "FROM event WHERE event_id = ?", fourth, second)
+    with pytest.raises(StoreFault) as caught:
+        chain(venue, who)
     assert caught.value.code == "chain-broken"
 
 
 @pytest.mark.parametrize(("statement", "code"), [
     ("UPDATE event SET sealed = (SELECT sealed FROM event WHERE event_id = :b) WHERE event_id = :a",
      "sealed-altered"),
-    ("UPDATE event SET leaf = (SELECT leaf FROM event WHERE event_id = :b) WHERE event_id = :a", "chain-broken"),
-    ("UPDATE event SET clear = sealed, sealed = NULL WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET entry = (SELECT entry FROM event WHERE event_id = :b) WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET tag = (SELECT tag FROM event WHERE event_id = :b) WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET tag = randomblob(16) WHERE event_id = :a", "chain-broken"),
+    ("UPDATE event SET tag = NULL, sealed = NULL WHERE event_id = :a", "chain-broken"),
     ("UPDATE event SET sealed = x'00' WHERE event_id = :a", "sealed-altered"),
-    ("UPDATE person SET sealed_head = NULL WHERE person_id = :ada", "hidden"),
-    ("UPDATE person SET sealed_head = (SELECT sealed_head FROM person WHERE person_id = :ben)"
-     " WHERE person_id = :ada",
-     "sealed-altered"),
+    ("UPDATE event SET sealed = substr(sealed, 1, length(sealed) - 1) WHERE event_id = :a", "sealed-altered"),
+    ("UPDATE event SET entry = CAST(x'01' || substr(entry, 2) AS BLOB) WHERE event_id = :a", "chain-broken"),
     ("UPDATE person SET record_key = (SELECT record_key FROM person WHERE person_id = :ben)"
      " WHERE person_id = :ada",
      "key-altered"),
-], ids=["sealed", "leaf", "clear", "short", "no head", "head", "key"])
+], ids=["sealed", "entry", "tag", "no tag of anybody", "clear", "short", "shorter", "kind", "key"])
 def test_swapped_sealed_rows_do_not_open(venue: Venue, folder: Path, statement: str, code: str) -> None:
     ada, ben = enrolled(venue).person, enrolled(venue, "ben", 2).person
-    rows = {"a": rows_of_chain(venue, ada)[-1], "b": rows_of_chain(venue, ben)[-1], "ada": ada, "ben": ben}
+    rows = {"a": rows_of_chain(venue, ada)[1], "b": rows_of_chain(venue, ben)[1], "ada": ada, "ben": ben}
     with closing(sqlite3.connect(folder / "countenance.db")) as connection, connection:
         assert connection.execute(statement, rows).rowcount == 1
-    if code == "hidden":  # known: whoever may write the store can hide a whole chain until the log is published
-        assert chain(venue, ada) == []
-        return
     with pytest.raises(StoreFault) as caught:
         chain(venue, ada)
     assert caught.value.code == code
+    if statement.startswith("UPDATE event SET tag = (SELECT"):  # ben's second event is not found behind ada's
+        alter(folder, "DELETE FROM event WHERE event_id = ?", rows["a"])
     assert len(chain(venue, ben)) == 3
+
+
+@pytest.mark.promise(5)
+def test_a_whole_chain_that_is_hidden_is_noticed_by_the_log(venue: Venue, folder: Path) -> None:
+    """Whoever may write the store can hide every event of a person from them, and from nobody who has a checkpoint."""
+    ada = visited(venue, 1)
+    with venue.store.read() as unit:
+        receipt_says = unit.outbox.chain(ada)[0]
+    venue.log.sign()
+    for row in rows_of_chain(venue, ada):
+        alter(folder, "UPDATE event SET tag = randomblob(16) WHERE event_id = ?", row)
+    assert chain(venue, ada) == []
+    proven, note = venue.log.prove([receipt_says])  # the entries stand, and each receipt leads to its own
+    found = checkpoints.parse(note)
+    merkle.require_inclusion(merkle.leaf_hash(log_entries.sealed(proven[0].leaf)), proven[0].index, found.size,
+                             proven[0].proof, found.root)
+    alter(folder, "UPDATE event SET entry = CAST(x'00' || randomblob(32) AS BLOB) WHERE event_id = ?", receipt_says.row)
+    assert code_of(lambda: venue.log.prove([receipt_says])) == "log-forked"
 
 
 @pytest.mark.promise(5)
@@ -168,16 +259,16 @@ def test_sealed_events_name_nobody(venue: Venue, folder: Path) -> None:
     who = enrolled(venue, "walrus")
     comes_back(venue, who.pass_text)
     rows = rows_of(folder / "countenance.db", "event")
-    assert sum(row[3] is not None for row in rows) == 4
+    assert sum(row[3] is not None for row in rows) == sum(row[2] is not None for row in rows) == 4
     tied = [who.person.encode(), bytes.fromhex(who.person), b"walrus"]
     for row in rows:
         held = b"".join(part for part in row if isinstance(part, bytes))
         assert not any(name in held for name in tied)
         assert b"entry.verify" not in (row[3] or b"")
-    assert any(b"entry.verify" in (row[2] or b"") for row in rows)  # the notice's own event names it
+    assert any(b"entry.verify" in row[1] for row in rows)  # the notice's own event names it
     with closing(sqlite3.connect(folder / "countenance.db")) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(event)")}
-    assert columns == {"event_id", "leaf", "clear", "sealed", "published"}
+    assert columns == {"event_id", "entry", "tag", "sealed"}
     person = rows_of(folder / "countenance.db", "person")
     assert who.person.encode() in b"".join(str(c).encode() for c in person[0])  # the search finds what is there
 
@@ -188,8 +279,100 @@ def test_two_seals_of_the_same_event_look_different(venue: Venue, folder: Path) 
         with venue.store.write() as unit:
             unit.tell_of(who, "decision", {})
     one, two = rows_of(folder / "countenance.db", "event")[-2:]
-    assert one[1] != two[1]
-    assert one[3] != two[3]
+    assert all(here != there for here, there in zip(one, two, strict=True))
+
+
+@pytest.mark.promise(5)
+def test_a_persons_tags_are_theirs_and_each_events_own(venue: Venue) -> None:
+    """Two people under the same number, one person under two numbers, and a key that is another: no tag twice."""
+    ada, ben = enrolled(venue).person, enrolled(venue, "ben", 2).person
+    with venue.store.read() as unit:
+        keys = {who: unit.outbox._key_of(who) for who in (ada, ben)}
+    tags = [venue.keys.tag_record(keys[who], who, number) for who in (ada, ben) for number in range(1, 5)]
+    assert {len(tag) for tag in tags} == {16}
+    assert len(set(tags)) == 8
+    kept = {row[2] for row in rows_of(venue.folder / "countenance.db", "event")}
+    assert kept - {None} == set(tags[:3] + tags[4:7])
+    assert code_of(lambda: venue.keys.tag_record(keys[ben], ada, 1)) == "key-altered"
+
+
+def sealed_rows(folder: Path) -> list[tuple[int, bytes, bytes, bytes]]:
+    return [row for row in rows_of(folder / "countenance.db", "event") if row[3] is not None]
+
+
+@pytest.mark.promise(5)
+def test_all_sealed_rows_have_one_length(venue: Venue, folder: Path) -> None:
+    """Whatever they tell of: an enrolment, a decision, a withdrawal, an erasure, a disclosure, nobody in particular."""
+    who = enrolled(venue)
+    comes_back(venue, who.pass_text)
+    record.disclosure(venue, who.person, "an insurer", "the day of a visit", "the person asked for it")
+    about.about(venue, who.person)
+    withdraw.withdraw(venue, who.person, who.purpose)
+    withdraw.erase(venue, who.person)
+    enrolled(venue, "ben", 2, KEYED)
+    with venue.store.write() as unit:
+        unit.tell_for("person-erased", {"person": "0" * 32})
+    assert len(sealed_rows(folder)) >= 12
+    assert {tuple(len(part) for part in row[1:]) for row in sealed_rows(folder)} == {(33, 16, 540)}
+
+
+@pytest.mark.promise(5)
+@pytest.mark.parametrize("hint", [0, 1, 2, 3, 5, 6, 7, 8, 9, 100])
+def test_a_wrong_memory_of_a_chains_length_changes_nothing(venue: Venue, hint: int) -> None:
+    """Another process wrote meanwhile, or what was remembered was rolled back."""
+    who = visited(venue, 4)
+    venue.store._hints[who] = hint
+    with venue.store.write() as unit:
+        unit.tell_of(who, "decision", {})
+    venue.store._hints[who] = hint
+    assert [entry["number"] for entry in chain(venue, who)] == list(range(8, 0, -1))
+
+
+@pytest.mark.parametrize(("length", "sealed"), [(300, 540), (2_000, 2_588)])
+def test_a_longer_record_is_filled_up_too(venue: Venue, folder: Path, length: int, sealed: int) -> None:
+    who = enrolled(venue).person
+    for more in range(0, 40, 13):
+        record.complaint(venue, who, "x" * (length - more))
+    assert [len(row[3]) for row in sealed_rows(folder)[-4:]] == [sealed] * 4
+    assert [len(str(entry["body"])) for entry in chain(venue, who)[:4]] == [
+        len(str({"text": "x" * (length - more)})) for more in (39, 26, 13, 0)]
+
+
+@pytest.mark.promise(2)
+def test_rows_whose_key_is_gone_are_as_rows_of_nobody(venue: Venue, folder: Path) -> None:
+    """Nothing in them tells which were somebody's: same lengths, no byte that is always the same, no row that opens."""
+    ada = visited(venue, 29)
+    with venue.store.read() as unit:
+        key = unit.outbox._key_of(ada)
+    withdraw.erase(venue, ada)
+    with venue.store.write() as unit:
+        for _ in range(32):
+            unit.tell_for("person-erased", {"person": ada})
+    rows = sealed_rows(folder)
+    gone, nobodys = rows[:32], rows[-32:]
+    for group in (gone, nobodys):
+        assert {tuple(len(part) for part in row[1:]) for row in group} == {(33, 16, 540)}
+        for column, first in ((1, 1), (2, 0), (3, 0)):  # the entry's first byte says that it is sealed
+            places = zip(*(row[column][first:] for row in group), strict=True)
+            assert all(len(set(place)) > 20 for place in places)
+    assert code_of(lambda: venue.keys.open_record(key, ada, "event", gone[0][3])) == "key-destroyed"
+    assert code_of(lambda: venue.keys.tag_record(key, ada, 1)) == "key-destroyed"
+    assert code_of(lambda: chain(venue, ada)) == "person-unknown"
+
+
+@pytest.mark.promise(5)
+def test_another_that_continues_the_log_is_fenced_off(venue: Venue, folder: Path) -> None:
+    """By compare-and-swap, should the lock of the database fail: then nothing of the transaction holds."""
+    before = state_of(folder)
+
+    def pushed_in() -> None:
+        with venue.store.write() as unit:
+            zone(unit)
+            unit.tell("zone", {"zone": "back"})
+            unit.run(schema.log.update().values(size=schema.log.c.size + 1))
+
+    assert code_of(pushed_in) == "log-fenced"
+    assert state_of(folder) == before
 
 
 # -- time
@@ -306,7 +489,7 @@ def found_in(folder: Path) -> list[str]:
 
 @pytest.mark.promise(2)
 def test_emptying_the_log_leaves_no_copy_of_what_was_deleted(venue: Venue, folder: Path) -> None:
-    row = {"event_id": 10_000, "leaf": SECRET, "clear": b"x" * 5_000 + SECRET, "sealed": None, "published": False}
+    row = {"event_id": 10_000, "entry": b"x" * 5_000 + SECRET, "tag": None, "sealed": None}
     with venue.store.write() as unit:
         unit.run(insert(schema.event).values(**row))
     assert found_in(folder) == ["countenance.db-wal"]
