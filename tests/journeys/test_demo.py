@@ -30,7 +30,7 @@ def only_what_she_took_home(scratch: Path) -> Path:
 def test_the_story_comes_out_as_it_must_and_leaves_nothing(run: Run, scratch: Path) -> None:
     told = run("demo", "--once", "--people", "40")
     assert told.status == 0
-    assert set(told.json) == {"ok", "steps", "timings_ms"}
+    assert set(told.json) == {"ok", "steps", "taken_home", "timings_ms"}
     assert told.json["ok"]
     assert all(set(step) == {"name", "outcome", "expected", "ms"} for step in told.json["steps"])
     assert all(step["outcome"] == step["expected"] for step in told.json["steps"])

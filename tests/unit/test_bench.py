@@ -1,5 +1,5 @@
-"""bench gate, search and log: the shape of their answers and their refusals. No timing is asserted: a busy machine is no
-bug.
+"""bench gate, search and log: the shape of their answers and their refusals. No timing is asserted: a busy machine is
+no bug.
 """
 
 from __future__ import annotations

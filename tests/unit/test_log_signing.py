@@ -167,7 +167,7 @@ def test_threads_that_write_and_sign_get_one_root_for_each_size(venue: Venue, fo
     def work(number: int) -> None:
         try:
             for at in range(8):
-                venue.store.together(lambda unit: unit.tell("zone", {"zone": f"{number}-{at}"}))
+                venue.store.together(lambda unit, at=at: unit.tell("zone", {"zone": f"{number}-{at}"}))
                 notes.append(venue.log.sign()[1])
         except BaseException as fault:  # noqa: BLE001  # looked at below
             faults.append(fault)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.venue import START, enrolled, make_venue, open_venue
 
 from countenance.clock import SetClock
 from countenance.errors import BadInput
@@ -15,6 +14,7 @@ from countenance.formats import base45, canonical, receipt_codes, receipts
 from countenance.formats.receipt_codes import PREFIX, Code
 from countenance.integrations import codes as pictures
 from countenance.verifier import codes
+from support.venue import START, enrolled, make_venue, open_venue
 
 CODE = Code("countenance.invalid/x/log", 7, bytes(32), bytes(range(32)))
 VALUE = [CODE.origin, CODE.index, CODE.nonce, CODE.leaf]

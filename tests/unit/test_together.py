@@ -301,7 +301,7 @@ def test_one_that_is_interrupted_while_it_waits_lets_the_others_pass(
     assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
     assert results.pop(f"w{place}") is KeyboardInterrupt
     assert all(isinstance(one, int) for one in results.values())
-    assert {name for name in told(folder)} >= set(results)
+    assert set(told(folder)) >= set(results)
     require_whole(venue)
 
 

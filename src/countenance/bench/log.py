@@ -58,6 +58,7 @@ def run(leaves: int, appends: int, progress: Progress) -> dict[str, Any]:
         log.publish(venue, steps.part(leaves))
         published = round(venue.clock.monotonic() - start, 2)
         read = _in_another_process(venue.folder, receipt, steps, leaves)
+    steps.end()
     return {**written, "publish_s": published, **read, "machine": machine.described(WRITERS)}
 
 
@@ -70,6 +71,9 @@ class _Steps:
     def add(self, number: int) -> None:
         self._done += number
         self._progress(min(self._done, self._all), self._all)
+
+    def end(self) -> None:
+        self.add(self._all)
 
     def part(self, number: int) -> Progress:
         """Return what a part calls with its own count; it is worth `number` of the whole."""

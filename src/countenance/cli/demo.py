@@ -97,7 +97,7 @@ def _story(keep: Path | None, people: int, as_json: bool, plain: bool) -> dict[s
         teller.say(f"  {_here()} about --venue {folder} --person {story.person['collins-key']}")
     for line in ("", *NEXT):
         teller.say(line.replace("countenance", _here(), 1))
-    return teller.json()
+    return {**teller.json(), "taken_home": str(home)}
 
 
 @contextlib.contextmanager

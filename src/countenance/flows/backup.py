@@ -26,8 +26,7 @@ def backup(venue: Venue, which: str, to: Path,
 
     Raises BadInput(file-exists, backup-unwritable, backup-which), StoreFault. `progress(done, all)` counts pages.
     """
-    stores = {DATA: venue.store.engine, KEYS: venue.keys.engine}
-    if which not in stores:
+    if which not in (DATA, KEYS):
         raise BadInput("backup-which", "A backup is of the data or of the keys.")
     if os.path.lexists(to):
         raise _exists(to)
@@ -35,6 +34,12 @@ def backup(venue: Venue, which: str, to: Path,
         raise _unwritable(to)
     with venue.store.write() as unit:  # before it: a copy that nobody knows of is worse than one too many in the log
         unit.tell("backup", {"store": which})
+    copy(venue, which, to, progress)
+
+
+def copy(venue: Venue, which: str, to: Path, progress: Callable[[int, int], None]) -> None:
+    """Write a copy of which the log is not told: for a rehearsal, which destroys it at once. Raises as `backup`."""
+    stores = {DATA: venue.store.engine, KEYS: venue.keys.engine}
     try:
         engines.copy_to(stores[which], to, progress)
     except FileExistsError:

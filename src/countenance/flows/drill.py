@@ -50,8 +50,8 @@ def drill(venue: Venue) -> Drilled:
     with _scratch(venue) as folder:
         root = _third_place(venue, folder)
         copies = Copies(folder / "data.copy", folder / "keys.copy")
-        backup.backup(venue, backup.DATA, folder / "data.copy")            # (1)
-        backup.backup(venue, backup.KEYS, folder / "keys.copy")
+        backup.copy(venue, backup.DATA, folder / "data.copy", _quietly)    # (1)
+        backup.copy(venue, backup.KEYS, folder / "keys.copy", _quietly)
         done = restore(folder, venue.entitlement, venue.clock, copies, _quietly, root)   # (2) (3)
         keys, gone = _looked(venue, folder, root)                           # (4)
     return Drilled(keys, gone, done.asked_again, venue.clock.monotonic() - begun)   # (5)

@@ -48,6 +48,8 @@ def replace(venue: Venue, reference: str, hand_over: Callable[[str], str]) -> Re
         unit.require_forward()
         before = revocations.void(unit, venue.venue_id, ticket.reference, end_of_day(ticket.valid_until))
         person = _whose(venue, unit, ticket.reference)
+        if person:
+            unit.tell_of_even_if_lost(person, "pass-replaced", {"before": before})
         lost = _faces_in_passes(unit, person)
     ended = [withdraw.withdraw(venue, person, purpose, State.REPLACED) for purpose in lost]   # (3)
     _void(venue, person)
