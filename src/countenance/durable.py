@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 SECRET = 0o600
 SHARED = 0o644
 _SECTOR = 512
+_REPLACED_AT_MOST = 5  # times while one reads it: nobody rotates keys that fast
 
 
 def _sync_folder(folder: Path) -> None:
@@ -17,6 +19,28 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read(path: Path, largest: int) -> bytes:
+    """Return a file's bytes, at most `largest` of them, without waiting for anybody.
+
+    In a folder that others reach, the name may be a pipe that nobody writes to, a device without an end or more than
+    the memory holds. Raises FileNotFoundError; OSError: EINVAL for what is no regular file, EFBIG for a larger one.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if os.fstat(handle).st_size > largest:
+            raise OSError(errno.EFBIG, "larger than it may be", str(path))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(largest + 1)  # not by its size alone: it may be growing
+    finally:
+        os.close(handle)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, "larger than it may be", str(path))
+    return data
 
 
 def sync(path: Path) -> None:
@@ -107,10 +131,24 @@ def destroy(path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def read_secret(path: Path) -> bytes:
+    """Return a secret file's bytes, never those that `replace_secret` puts over the old ones in another process.
+
+    It overwrites a file only once another has its name: bytes of a file that still has its name are good. Raises
+    OSError.
+    """
+    for _ in range(_REPLACED_AT_MOST):
+        with path.open("rb") as file:
+            data = file.read()
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
+    return data
+
+
 def replace_secret(path: Path, data: bytes) -> None:
     """Replace a secret file: the new one is durable first, then the old bytes are overwritten in place.
 
-    See `destroy` on what overwriting is worth.
+    See `destroy` on what overwriting is worth. Others read it by `read_secret` meanwhile.
     """
     with path.open("r+b") as old:
         length = os.fstat(old.fileno()).st_size

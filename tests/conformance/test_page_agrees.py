@@ -15,18 +15,22 @@ from typing import Any
 import pytest
 
 from countenance.errors import BadInput, CountenanceError
-from countenance.formats import canonical, evidence, trust
+from countenance.formats import canonical, evidence, signed_note, trust
+from countenance.formats.signed_note import LOG, NoteKey
 from countenance.formats.trust import Trust
 from countenance.verifier import checkpoints, page_builder, receipts
 from countenance.verifier import evidence as evidence_verifier
 from countenance.verifier.report import Report
 from support import browser
 from support.browser import Tab
+from support.make_proof_vectors import NEUTRAL
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 WHERE = {"receipts": "verifyReceipt", "checkpoints": "verifyCheckpoint", "evidence": "verifyEvidence"}
 FALLBACK = pytest.mark.parametrize("fallback", [False, True], ids=["webcrypto", "fallback"])
 SEED = 20_270_115
+P = 2**255 - 19
+ORDER_8 = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")
 
 Case = tuple[str, list[str | None], str | None, dict[str, Any]]
 """Name, the texts to verify, the trust file's text, the vector's line in its index."""
@@ -160,8 +164,12 @@ def test_both_take_the_same_trust_files(tab: Tab) -> None:
     right = (VECTORS / "receipts" / "zoo.trust").read_text(encoding="utf-8")
     odd = [right + more for more in (
         "need 2\n", "\n#\u2028log x\n", "\ufeff", "\x1f#\n", "need\n", "\u0085\n", "# \r need 9")]
+    hidden = right.replace("need 2", "# all of them")
+    odd += [hidden + f"# a note{end}need 0\n" for end in ("\r", "\v", "\f", "\x1c", "\u0085", "\u2028", "\u2029", "\n")]
+    odd += [(VECTORS / "receipts" / f"{name}.trust").read_text(encoding="utf-8") for name in (
+        "small-order", "wide-name", "two-names", "log-as-witness")]
     odd += [right.replace("need 2", f"need {number}") for number in (
-        "0", "1", "3", "-1", "1 ", " 1", "\u0661", "0" * 12)]
+        "0", "1", "3", "-1", "1 ", " 1", "\u0661", "0" * 12, "0002", "00002")]
     texts = [right, *odd, "\ufeff" + right, right.replace("\n", "\r\n"), *(mutated(right, dice) for _ in range(500))]
     found = tab.call("""(texts) => Promise.all(texts.map((text) => window.countenance.verifyReceipt("", text).then(
         () => true, (error) => error.code !== "trust-malformed" && error.message)))""", texts)
@@ -226,6 +234,39 @@ def test_the_page_says_of_altered_files_what_python_says(tab: Tab, folder: str) 
         assert told_by_page(one) == told(of_python(folder, texts[:-1], texts[-1])), texts[0]
         if folder != "checkpoints":  # an unknown cosignature may be anything
             assert one["verdict"] == "refused" or texts[0] in originals
+
+
+def test_both_take_the_same_names_and_public_keys(tab: Tab) -> None:
+    keys = [NEUTRAL, bytes(32), bytes([5]) * 32, *((number).to_bytes(32, "little") for number in (
+        2, P - 2, P - 1, P, P + 1, 2**255 - 1, 2**255, 2**255 + 1, 2**255 + P - 1, 2**256 - 1)), ORDER_8]
+    texts = [NoteKey("w", LOG, key).text for key in keys]
+    texts += [NoteKey(f"w{letter}", LOG, bytes([5]) * 32).text for letter in map(
+        chr, [*range(300), 0x3000, 0x4e2d, 0x1f600, 0x1fae9, 0xe0041, 0x10ffff])]
+    found = tab.call("""(texts) => texts.map((text) => {
+        try { return window.countenance.inner.readKey(text, [1], "note-key").text === text; } catch (error) {
+            if (error.code !== "note-key") throw error;
+            return false;
+        }
+    })""", texts)
+    assert found == [_is_key(text) for text in texts]
+    assert sum(found[len(keys):]) == 0x7e - 0x21
+    assert found[:len(keys)] == [False, False, True, True, True, *[False] * 9]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return signed_note.read_key(text).text == text
+    except BadInput:
+        return False
+
+
+def test_both_refuse_half_a_letter(tab: Tab) -> None:
+    texts = [f'{{\n "a": "{text}"\n}}\n' for text in ("x", "\U0001f600", "\\ud800", "\\udfff", "\\ud83d\\ude00")]
+    texts.append('{\n "\\udbff": 1\n}\n')
+    found = tab.call("""(texts) => texts.map((text) => {
+        try { return window.countenance.inner.readJson(text, "x").size; } catch { return null; }
+    })""", texts)
+    assert found == [1, 1, None, None, None, None]
 
 
 def _some_value(dice: random.Random, level: int = 0) -> Any:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import typer
 from typer.testing import CliRunner
 
 from countenance.cli import log_outside
-from countenance.clock import SetClock
+from countenance.clock import SetClock, SystemClock
 from countenance.errors import BadInput, CountenanceError, Refused
 from countenance.formats import signed_note, strict64, trust
 from countenance.formats.signed_note import WITNESS, NoteKey, Signature
@@ -296,6 +296,155 @@ def test_an_answer_that_drips_in_is_cut_off(log: SmallLog) -> None:
         assert clock.now() - START <= cosigning.TIMEOUT_S + 1
         assert refusal(lambda: mirror.Address("http://log.invalid", client, clock).read("x")) == "log-unreadable"
         assert clock.now() - START <= cosigning.TIMEOUT_S + mirror.TIMEOUT_S + 2
+
+
+@contextmanager
+def slow(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Listen at an address where each connection is answered so, until the other side has hung up."""
+    heard: list[threading.Thread] = []
+
+    def one(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            while True:
+                answer(connection)
+
+    def serve(taken: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                heard.append(threading.Thread(target=one, args=(taken.accept()[0],)))
+                heard[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        serving = threading.Thread(target=serve, args=(taken,))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+        finally:
+            taken.shutdown(socket.SHUT_RDWR)
+            serving.join(5)
+            for thread in heard:
+                thread.join(5)
+                assert not thread.is_alive()  # whoever asked has hung up
+
+
+def dripping(connection: socket.socket) -> None:
+    connection.sendall(b"a")
+    threading.Event().wait(0.05)
+
+
+def drips_a_header(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nx-a: ")
+    while True:
+        dripping(connection)
+
+
+def is_processing(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+    threading.Event().wait(0.02)
+
+
+def drips_a_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n")
+    while True:
+        dripping(connection)
+
+
+def says_nothing(connection: socket.socket) -> None:
+    if not connection.recv(1):
+        raise OSError
+
+
+SLOW = [drips_a_header, is_processing, drips_a_body, says_nothing]
+
+
+@pytest.mark.promise(2)
+@pytest.mark.parametrize("answer", SLOW, ids=lambda answer: answer.__name__)
+def test_no_way_of_answering_puts_the_deadline_off(
+        log: SmallLog, answer: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cosigning, "TIMEOUT_S", 0.4)
+    monkeypatch.setattr(mirror, "TIMEOUT_S", 0.4)
+    with slow(answer) as url:
+        for read, code in ((lambda: asked(WitnessAt(url, KEY), log, 20), "witness-unreachable"),
+                           (lambda: reads(url), "log-unreadable")):
+            since = SystemClock().monotonic()
+            assert refusal(read) == code
+            assert SystemClock().monotonic() - since < 3
+    for thread in threading.enumerate():
+        if thread.name == "exchange":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def reads(url: str) -> bytes:
+    with mirror.opened(url) as there:
+        return there.read("checkpoint")
+
+
+def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(log: SmallLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, look_up = threading.Event(), socket.getaddrinfo
+
+    def looks_up(*given: Any, **more: Any) -> Any:
+        goes_on.wait(20)
+        return look_up(*given, **more)
+
+    monkeypatch.setattr(cosigning, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", looks_up)
+    with slow(is_processing) as url:
+        assert refusal(lambda: asked(WitnessAt(url, KEY), log, 20)) == "witness-unreachable"
+        (left,) = [thread for thread in threading.enumerate() if thread.name == "exchange"]
+        assert left.daemon  # the process may end
+        goes_on.set()
+        left.join(5)  # it connects too late, and hangs up at once
+        assert not left.is_alive()
+
+
+def test_a_log_that_did_not_answer_in_time_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "TIMEOUT_S", 0.3)
+    with slow(is_processing) as url, mirror.opened(url) as there:
+        assert refusal(lambda: there.read("checkpoint")) == "log-unreadable"
+        since = SystemClock().monotonic()
+        assert refusal(lambda: there.read("tile/0/000")) == "log-unreadable"
+        assert SystemClock().monotonic() - since < 0.2
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "nonsense://["),
+    ("SSL_CERT_FILE", "/nonexistent")])
+def test_the_environment_steers_nothing(there: WitnessAt, log: SmallLog, tmp_path: Path, name: str, value: str,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    signed_note.require_signed(signed_note.parse(asked(there, log, 20)), KEY)
+    with published(log.write(tmp_path / "log", 20)) as url:
+        assert reads(url)
+
+
+@pytest.mark.promise(2)
+def test_a_machine_whose_client_cannot_be_built_has_no_cosignature_and_nothing_worse(
+        there: WitnessAt, log: SmallLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_given: object, **_more: object) -> None:
+        raise ImportError("socksio")
+
+    monkeypatch.setattr(httpx, "Client", breaks)
+    assert refusal(lambda: asked(there, log, 20)) == "witness-unreachable"
+    assert refusal(lambda: reads(there.url)) == "log-unreadable"
+
+
+def test_slow_connections_do_not_keep_others_out_for_good(
+        witness: Witness, log: SmallLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: while they last nobody is served."""
+    monkeypatch.setattr(witness_http, "CONNECTION_S", 1.5)
+    monkeypatch.setattr(witness_http, "_AT_ONCE", 8)
+    with serving(witness) as there, ExitStack() as held:
+        host, port = there.url.removeprefix("http://").split(":")
+        for _ in range(8):
+            one = held.enter_context(socket.create_connection((host, int(port))))
+            one.sendall(b"POST /add-checkpoint HTTP/1.1\r\nx: ")
+        assert post(there, body_of(log, 0, 20)).status_code == 503
+        one.settimeout(10)
+        with suppress(ConnectionResetError):
+            assert one.recv(1) == b""
+        assert post(there, body_of(log, 0, 20)).status_code == 200
 
 
 # -- a log behind an address

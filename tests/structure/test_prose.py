@@ -66,16 +66,19 @@ def test_every_command_takes_json_and_has_help() -> None:
 def test_the_readme_runs_as_it_is_written(tmp_path: Path) -> None:
     from countenance.demo import portraits
 
-    block = re.search(r"## Use it\n\n.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block
+    readme = (ROOT / "README.md").read_text()
+    blocks = [re.search(rf"## {title}.*?```sh\n(.*?)```", readme, re.DOTALL)
+              for title in ("Use it", "What can be proved")]
     picture = portraits.at_gate("collins")
     (tmp_path / "face.jpg").write_bytes(portraits.jpeg(picture))
     (tmp_path / "later.jpg").write_bytes(portraits.later(picture)["blurred"])
-    script = block.group(1).replace("countenance ", f"{Path(sys.executable).parent / 'countenance'} ")
+    command = str(Path(sys.executable).parent / "countenance")
+    script = "".join(block.group(1) for block in blocks if block).replace("countenance ", f"{command} ")
     done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("Please come in.") == 2
     assert (tmp_path / "gone.receipt").is_file()
+    assert (tmp_path / "gone.png").is_file()
     assert len(re.findall(r"^verified\.", done.stdout, re.MULTILINE)) == 3  # two receipts, and the evidence
 
 

@@ -40,7 +40,7 @@ def entries_of(folder: Path) -> list[bytes]:
 
 def size_of(folder: Path) -> int:
     """Return how long the log says it is."""
-    return int(rows_of(folder / "countenance.db", "log")[-1][2])
+    return int(rows_of(folder / "countenance.db", "log")[-1][3])
 
 
 def alter(folder: Path, statement: str, *values: object) -> None:

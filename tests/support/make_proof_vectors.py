@@ -17,9 +17,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from cbor2 import CBORTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from countenance.formats import checkpoints, cose, evidence, log_entries, receipts, signed_note, strict64
+from countenance.formats import canonical, checkpoints, cose, evidence, log_entries, receipts, signed_note, strict64
 from countenance.formats.evidence import ClearEntry, Content, Earlier, KeptNotice, Keys
 from countenance.formats.log_entries import Record
 from countenance.formats.notices import Notice
@@ -34,6 +35,7 @@ FOLDERS = ("receipts", "evidence", "checkpoints", "log-entries")
 VENUE, PERSON, PURPOSE = "zoo", "a1" * 16, "entry.verify"
 ORIGIN, RECEIPT_NAME = f"countenance.invalid/{VENUE}/log", f"countenance.invalid/{VENUE}/receipt"
 AT = 1_800_000_000
+WRITTEN_TEXT = "2027-01-15T08:01:00Z"
 AT_TEXT, EXPIRES_TEXT, EXPIRES = "2027-01-15T08:00:00Z", "2028-01-15T08:00:00Z", 1_831_536_000
 RECEIPT_KEY, ELSE_KEY = private_key("receipt"), private_key("somebody else")
 KID = cose.key_id(RECEIPT_KEY.public_key())
@@ -156,6 +158,10 @@ def trusts() -> dict[str, Trust]:
         "other-receipt.trust": Trust((LOG.key,), (other_receipt,), WITNESSES, 2),
         "stranger.trust": Trust((LOG.key,), (RECEIPT_NOTE_KEY,), (witness_key(STRANGER),), 1),
         "log-as-witness.trust": Trust((LOG.key,), (RECEIPT_NOTE_KEY,), (NoteKey(ORIGIN, WITNESS, LOG.key.public),), 1),
+        "small-order.trust": Trust((LOG.key,), (RECEIPT_NOTE_KEY,), (
+            *WITNESSES, NoteKey("witness.example/small", WITNESS, NEUTRAL)), 2),
+        "wide-name.trust": Trust((LOG.key,), (RECEIPT_NOTE_KEY,), (
+            *WITNESSES, NoteKey("witness.example/\u7532", WITNESS, witness_key(STRANGER).public)), 2),
         "two-names.trust": Trust((LOG.key,), (RECEIPT_NOTE_KEY,), (
             WITNESSES[0], NoteKey("witness.example/alias", WITNESS, WITNESSES[0].public)), 2),
     }
@@ -163,7 +169,7 @@ def trusts() -> dict[str, Trust]:
 
 # --- receipts
 
-_EVERY: JSON = {"venue": VENUE, "venue_name": "动物园 Zoo", "person": PERSON, "at": AT_TEXT, "origin": ORIGIN,
+_EVERY: JSON = {"venue": VENUE, "venue_name": "动物园 Zoo", "person": PERSON, "at": WRITTEN_TEXT, "origin": ORIGIN,
                 "checkpoint": NOTE, "keys": KEYS.value()}
 
 
@@ -172,16 +178,23 @@ def consent(kind: str = "enrolment", notice: Notice = NOTICE, language: str = "z
     facts = {**_EVERY, "kind": kind, "purpose": PURPOSE, "notice": notice.hash,
              "notice_canonical": notice.canonical().hex(), "notice_text": notice.texts[language],
              "language": language, "act": "asserted", "expires_at": EXPIRES_TEXT,
-             "consent_record": {"schema": "aligned with ISO/IEC TS 27560", "identifier": "c1", "controllers": ["Zoo"]}}
+             "consent_record": record_of("c1" if kind == "enrolment" else "c2", notice)}
     if kind == "enrolment":
         facts["custody"] = "carried"
     return {**facts, **other}
 
 
+def record_of(consent_id: str, notice: Notice, **processing: Any) -> JSON:
+    """Return the record of a consent."""
+    return {"schema_version": "aligned with ISO/IEC TS 27560:2023", "record_id": consent_id,
+            "pii_principal_id": PERSON, "processing": {
+                "purpose": PURPOSE, "privacy_notice": notice.hash, "pii_controllers": ["Zoo"], **processing}}
+
+
 def erasure(**other: Any) -> JSON:
     """Return the facts of a receipt for an erasure."""
-    return {**_EVERY, "kind": "erasure", "purpose": PURPOSE, "ended": "withdrawn", "final": True, "final_by": AT_TEXT,
-            "copies_open_until": AT_TEXT, **other}
+    return {**_EVERY, "kind": "erasure", "purpose": PURPOSE, "ended": "withdrawn", "final": True,
+            "final_by": WRITTEN_TEXT, "copies_open_until": "2027-01-16T08:01:00Z", **other}
 
 
 def receipt(facts: JSON, events: list[Proven], key: Ed25519PrivateKey = RECEIPT_KEY) -> str:
@@ -219,6 +232,36 @@ def other_bits(text: str) -> str:
 def with_event(events: list[Proven], at: int, **change: Any) -> list[Proven]:
     """Return events, one of them changed."""
     return [Proven(**{**vars(event), **change}) if number == at else event for number, event in enumerate(events)]
+
+
+NEUTRAL = b"\x01" + bytes(31)
+_ORDER = (1 << 252) + 27742317777372353535851937790883648493
+
+
+def small_r(private: Ed25519PrivateKey, message: bytes) -> bytes:
+    """Return a signature that fits the equation of RFC 8032, and whose R is the neutral element."""
+    scalar = bytearray(hashlib.sha512(private.private_bytes_raw()).digest()[:32])
+    scalar[0], scalar[31] = scalar[0] & 248, scalar[31] & 127 | 64
+    hashed = hashlib.sha512(NEUTRAL + private.public_key().public_bytes_raw() + message).digest()
+    s = int.from_bytes(hashed, "little") * int.from_bytes(scalar, "little") % _ORDER
+    return NEUTRAL + s.to_bytes(32, "little")
+
+
+def small_r_message(signed: str) -> str:
+    """Return a COSE message of the receipt key with such a signature."""
+    message = canonical.decode(base64.b64decode(signed), "receipt")
+    header, kid, payload, _signature = message.value
+    made = small_r(RECEIPT_KEY, canonical.encode(["Signature1", header, b"", payload]))
+    RECEIPT_KEY.public_key().verify(made, canonical.encode(["Signature1", header, b"", payload]))  # OpenSSL takes it
+    return strict64.encode(canonical.encode(CBORTag(18, [header, kid, payload, made])))
+
+
+def small_r_note(note: str) -> str:
+    """Return a note with such a signature of the log."""
+    found = signed_note.parse(note)
+    first = found.signatures[0]
+    made = signed_note.Signature(first.name, first.key_id, small_r(LOG.private, found.text.encode()))
+    return signed_note.Note(found.text, (made, *found.signatures[1:])).encode()
 
 
 def long_cbor(signed: str) -> str:
@@ -286,6 +329,30 @@ def _right_receipts() -> Iterator[Case]:
     yield _case("tree-of-one.receipt", _in_log_of_one(), "a log of one entry: an empty proof", NO_WITNESS)
 
 
+    day_later = receipt(consent(at="2027-01-16T08:00:03Z"), proven(MINE[:3]))
+    yield _case("day-later.receipt", day_later, "written a day after its newest event, and not a second more")
+    yield _case("named.receipt", _named(PERSON), "the event in the log names the person", NO_WITNESS)
+    yield _case("named-whole.receipt", _named_whole(PERSON), "so does that of a person erased whole", NO_WITNESS)
+
+
+def alone(kind: str, body: JSON, number: int = 1) -> tuple[list[Proven], str]:
+    """Return one event in a log of its own, and that log's checkpoint."""
+    record = Record(kind, Instant(AT + 1), number, b"", body).encode()
+    event = Proven(log_entries.leaf_of(nonce(1), record), nonce(1), record, 0, ())
+    log = SmallLog([log_entries.sealed(event.leaf)], origin=ORIGIN)
+    return [event], log.checkpoint()
+
+
+def _named(person: str) -> str:
+    events, note = alone("consent-given", {**GIVEN, "person": person})
+    return receipt(consent(checkpoint=note), events)
+
+
+def _named_whole(person: str) -> str:
+    events, note = alone("person-erased", {"venue": VENUE, "person": person}, 0)
+    return receipt(erasure(purpose="", ended="erased", checkpoint=note), events)
+
+
 def _in_log_of_one() -> str:
     log = SmallLog([log_entries.sealed(ERASED_EVENT.leaf)], origin=ORIGIN)
     return receipt(erasure(purpose="", ended="erased", checkpoint=log.checkpoint()), proven([ERASED_EVENT], log, 1))
@@ -333,6 +400,20 @@ def _unformed_receipts() -> Iterator[Case]:
                                             proven(MINE[:3])), 1, malformed, "a key that does not have its id")
     yield _wrong("at-otherwise.receipt", receipt(consent(at="2027-01-15 08:00:00"), proven(MINE[:3])), 1, malformed,
                  "a time in another spelling")
+    yield _wrong("no-such-day.receipt", receipt(consent(at="2027-02-30T08:00:00Z"), proven(MINE[:3])), 1, malformed,
+                 "a day that no calendar has")
+    yield _wrong("expires-otherwise.receipt", receipt(consent(expires_at="never"), proven(MINE[:3])), 1, malformed,
+                 "an end that is no time")
+    for name, told in (("final-by-otherwise", {"final_by": "2027-01-15T08:01:00+00:00"}),
+                       ("copies-otherwise", {"copies_open_until": "soon"}), ("ended-forgotten", {"ended": "forgotten"}),
+                       ("ended-superseded", {"ended": "superseded"})):
+        yield _wrong(f"{name}.receipt", receipt(erasure(**told), proven(MINE[7:9])), 1, malformed,
+                     "an end that is none")
+    half = receipt(consent(venue_name="Zoo \ufffd"), proven(MINE[:3]))
+    yield _wrong("half-letter.receipt", half.replace("\ufffd", "\\ud800"), 1, malformed, "half a letter for U+FFFD")
+    small = NoteKey(RECEIPT_NAME, signed_note.LOG, NEUTRAL)
+    yield _wrong("small-key.receipt", receipt(consent(keys=Keys(LOG.key, small, ()).value()), proven(MINE[:3])), 1,
+                 malformed, "a key of small order, under which one signature fits many texts")
     yield _wrong("unlogged-without-fault.receipt", receipt(erasure(checkpoint=""), MINE[7:9]), 1, malformed,
                  "no checkpoint, and no reason")
     yield _wrong("nothing.receipt", "\n", None, "file-unknown", "an empty file")
@@ -366,6 +447,7 @@ def _changed_receipts() -> Iterator[Case]:
         ENROLMENT, lambda b: b.update(signed=json.loads(RENEWAL)["signed"])), 2, altered, "another receipt's signature")
     yield _wrong("signed-by-other.receipt", receipt(consent(), proven(MINE[:3]), ELSE_KEY), 2, altered,
                  "signed by somebody else under the venue's name")
+    yield changed("small-r", lambda b: _put(b, "signed", small_r_message), "a signature whose R is of small order")
     yield _wrong("cbor-open.receipt", relaid(ENROLMENT, lambda b: _put(b, "signed", long_cbor)), 2,
                  "receipt-malformed", "the signed message in another spelling of CBOR")
     yield _wrong("cbor-trailing.receipt", relaid(ENROLMENT, lambda b: _put(
@@ -407,6 +489,18 @@ def _lying_receipts() -> Iterator[Case]:
     yield lying("notice-hash-other", consent(notice=OLDER, language="zh"), mine, 3, "facts-other", "another notice")
     yield lying("custody-other", consent(custody="venue_keyed"), mine, 3, "facts-other", "another custody")
     yield lying("ended-other", erasure(ended="expired"), proven(MINE[7:9]), 3, "facts-other", "ended otherwise")
+    yield lying("at-before", consent(at=AT_TEXT), mine, 3, "facts-other", "written before its newest event")
+    yield lying("at-late", consent(at="2027-01-16T08:00:04Z"), mine, 3, "facts-other", "written a day and a second on")
+    for name, record in (
+            ("consent", record_of("c2", NOTICE)), ("notice", record_of("c1", OLDER)), ("nothing", {}),
+            ("purpose", record_of("c1", NOTICE, purpose="entry.search")),
+            ("person", {**record_of("c1", NOTICE), "pii_principal_id": "b2" * 16})):
+        yield lying(f"consent-record-{name}", consent(consent_record=record), mine, 3, "facts-other",
+                    f"the record of the consent says another {name}")
+    yield lying("expires-true", consent(expires_at="1970-01-01T00:00:01Z"),
+                alone("consent-given", {**GIVEN, "expires_at": True})[0], 3, "facts-other", "true for a time")
+    yield _wrong("named-other.receipt", _named("b2" * 16), 3, "facts-other", "the event names another person")
+    yield _wrong("named-whole-other.receipt", _named_whole("b2" * 16), 3, "facts-other", "another was erased")
     yield lying("index-other", consent(), with_event(mine, 0, index=mine[0].index + 1), 4, "inclusion-wrong",
                 "another place in the log")
     yield lying("proof-short", consent(), with_event(mine, 0, proof=mine[0].proof[:-1]), 4, "inclusion-wrong",
@@ -566,10 +660,23 @@ def evidence_of() -> Iterator[Case]:
     yield _case("stranger.zip", zipped(content(checkpoint=cosigned(NOTE, STRANGER))), "an unknown cosignature more")
     yield _case("alone.json", FACTS, "evidence.json without its signature: never more than self-consistent", TRUST,
                 SELF)
+    yield _case("named.zip", _named_evidence(PERSON), "the event in the log names the person", NO_WITNESS)
     yield from _unformed_evidence()
     yield from _changed_evidence()
     yield from _lying_evidence()
     yield from _other_keys_evidence()
+
+
+def _named_evidence(person: str) -> bytes:
+    events, note = alone("consent-given", {**GIVEN, "person": person})
+    return zipped(content(events=tuple(events), checkpoint=note, earlier=(), clear=(), notices=content().notices[:1]))
+
+
+def _true_version() -> bytes:
+    entry = log_entries.clear("notice", Instant(AT), {"purpose": PURPOSE, "version": True, "hash": NOTICE.hash})
+    log = SmallLog([entry], origin=ORIGIN)
+    return zipped(content(kind="venue", person="", events=(), checkpoint=log.checkpoint(), earlier=(),
+                          clear=(ClearEntry(entry, 0, ()),), notices=content().notices[:1]))
 
 
 def _unformed_evidence() -> Iterator[Case]:
@@ -594,6 +701,7 @@ def _unformed_evidence() -> Iterator[Case]:
     yield facts("reordered", _reordered(FACTS), "fields in another order")
     yield facts("doubled", FACTS.replace('\n "person": ', '\n "person": "b2",\n "person": '), "a field twice")
     yield facts("escaped", FACTS.replace("动", "\\u52a8"), "a letter escaped for no reason")
+    yield facts("half-letter", FACTS.replace("动", "\\ud800"), "half a letter")
     yield facts("compact", json.dumps(json.loads(FACTS), ensure_ascii=False, sort_keys=True) + "\n", "another layout")
     yield facts("no-end", FACTS[:-1], "no line break at the end")
     yield facts("more", _json_changed(lambda b: b.update(more=1)), "a field more")
@@ -663,6 +771,9 @@ def _changed_evidence() -> Iterator[Case]:
                  "the page embeds two")
     yield _wrong("html-id-twice.zip", zipped(content(), html=lambda f, s: "<p ID=evidence>x</p>" + page(f, s)), 2,
                  altered, "the page has another element of the name")
+    for name, more in (("number", "<p id=&#101;vidence>x</p>"), ("name", "<p ID = 'e&vert;'>x</p>")):
+        yield _wrong(f"html-id-by-{name}.zip", zipped(content(), html=lambda f, s, m=more: m + page(f, s)), 2,
+                     altered, f"an element whose id is written by a letter's {name}")
     yield _wrong("html-unescaped.zip", zipped(content(), html=lambda f, s: page(f, s).replace("\\u003c", "<")), 2,
                  altered, "the page embeds the facts unescaped")
     yield _wrong("html-none.zip", zipped(content(), html=lambda _f, _s: "<!doctype html>\n"), 2, altered,
@@ -734,6 +845,8 @@ def _lying_evidence() -> Iterator[Case]:
     yield lying("nonce-other", 7, "leaf-other", "another nonce", events=tuple(with_event(mine, 3, nonce=bytes(32))))
     yield lying("record-other", 7, "leaf-other", "another record",
                 events=tuple(with_event(mine, 3, record=mine[4].record)))
+    yield _wrong("named-other.zip", _named_evidence("b2" * 16), 7, "facts-other", "the event names another person")
+    yield _wrong("version-true.zip", _true_version(), 8, "notice-other", "true for a notice's version")
     yield lying("notice-missing", 8, "notice-missing", "a notice left out", notices=whole.notices[:1])
     yield lying("notice-more", 8, "notice-other", "a notice that nothing names", events=tuple(mine[:1]),
                 clear=())
@@ -800,6 +913,8 @@ def checkpoints_of() -> Iterator[Case]:
     yield wrong("doubled", NOTE + NOTE.splitlines(keepends=True)[-1], 1, "note-malformed", "a signature twice")
     yield wrong("crlf", NOTE.replace("\n\n", "\r\n\n"), 1, "note-malformed", "line breaks of another system")
     yield wrong("behind", NOTE + "x\n", 1, "note-malformed", "a line behind")
+    yield wrong("wide-name", NOTE + NOTE.splitlines(keepends=True)[-1].replace("two", "\u7532"), 1, "note-malformed",
+                "a name that is not in ASCII")
     yield wrong("size-zeroes", LOG.sign(f"{ORIGIN}\n0{SIZE}\n{_root64()}\n"), 1, "checkpoint-malformed", "a 0 in front")
     yield wrong("size-negative", LOG.sign(f"{ORIGIN}\n-1\n{_root64()}\n"), 1, "checkpoint-malformed", "below 0")
     yield wrong("size-too-large", LOG.sign(f"{ORIGIN}\n{1 << 63}\n{_root64()}\n"), 1, "checkpoint-malformed", "2^63")
@@ -815,6 +930,7 @@ def checkpoints_of() -> Iterator[Case]:
     yield wrong("root-altered", NOTE.replace(_root64(), strict64.encode(LOG.root(SIZE - 1))), 2, "signature-wrong",
                 "another root")
     yield wrong("signature-flipped", flipped_line(NOTE, 0), 2, "signature-wrong", "a bit of the signature")
+    yield wrong("small-r", small_r_note(NOTE), 2, "signature-wrong", "a signature whose R is of small order")
     yield wrong("unsigned", _without(NOTE, 0), 2, "signature-missing", "the witnesses' signatures only")
     yield wrong("other-log", zoo("other log").checkpoint(SIZE), 2, "signature-missing", "another log of this name")
     yield wrong("other-name", zoo("log", "countenance.invalid/zoo/log2").checkpoint(SIZE), 2, "trust-other-log",
@@ -825,6 +941,10 @@ def checkpoints_of() -> Iterator[Case]:
     yield wrong("stripped-whole", PLAIN_NOTE, 4, "cosignature-missing", "both stripped")
     yield wrong("stranger-only", cosigned(PLAIN_NOTE, STRANGER), 4, "cosignature-missing", "an unknown one only")
     yield wrong("two-names", NOTE, None, "trust-malformed", "one witness under two names", "two-names.trust")
+    yield wrong("small-order", NOTE, None, "trust-malformed", "a witness whose key is of small order",
+                "small-order.trust")
+    yield wrong("trust-wide-name", NOTE, None, "trust-malformed", "a witness's name that is not in ASCII",
+                "wide-name.trust")
 
 
 def _root64() -> str:

@@ -159,7 +159,9 @@ class Sample:
             "at": "2026-01-05T18:01:00Z", "origin": ORIGIN, "checkpoint": self.note, "keys": self.keys.value(),
             "purpose": PURPOSE, "notice": NOTICE.hash, "notice_canonical": NOTICE.canonical().hex(),
             "notice_text": NOTICE.texts["zh-Hans"], "language": "zh-Hans", "act": "asserted",
-            "expires_at": "2027-01-05T18:00:00Z", "custody": "carried", "consent_record": {},
+            "expires_at": "2027-01-05T18:00:00Z", "custody": "carried", "consent_record": {
+                "record_id": hashlib.sha256(b"1").hexdigest()[:32], "pii_principal_id": PERSON,
+                "processing": {"purpose": PURPOSE, "privacy_notice": NOTICE.hash}},
         }, self.proven(self.events[:3]), RECEIPT, cose.key_id(RECEIPT.public_key()))
 
     def _proof(self, index: int) -> tuple[bytes, ...]:

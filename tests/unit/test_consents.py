@@ -32,7 +32,8 @@ from support.venue import (
     state_of,
 )
 
-DRAWN = {("given", "superseded"), ("given", "withdrawn"), ("given", "expired"), ("given", "replaced")}
+DRAWN = {("given", "superseded"), ("given", "withdrawn"), ("given", "expired"), ("given", "replaced"),
+         ("given", "lost")}
 
 
 def code_of(act: Callable[[], object]) -> str:
@@ -68,7 +69,7 @@ def test_every_arrow_that_is_not_drawn_is_refused(now: State, to: State) -> None
 
 @pytest.mark.parametrize(("how", "expected"), [
     (State.WITHDRAWN, "consent-withdrawn"), (State.EXPIRED, "consent-expired"), (State.SUPERSEDED, "consent-expired"),
-    (State.REPLACED, "consent-replaced")])
+    (State.REPLACED, "consent-replaced"), (State.LOST, "consent-lost")])
 def test_an_ended_consent_ends_once(venue: Venue, how: State, expected: str) -> None:
     who = enrolled(venue).person
     with venue.store.write() as unit:

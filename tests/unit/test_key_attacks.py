@@ -27,6 +27,7 @@ from countenance.vault.keys.epochs import EpochFile
 from countenance.vault.keys.in_pass import Shown
 from countenance.vault.keys.store import PASS, RECORD
 from countenance.vault.templates import Stored
+from support.faults import Crash
 from support.keystore import ADA, BEN, everybody_lives, made
 from support.venue import (
     KEYED,
@@ -357,15 +358,20 @@ def test_count_and_keys_are_one_write_and_what_is_no_id_spoils_nothing(
 # -- recovery
 
 
+def dies(*_: object) -> None:
+    raise Crash
+
+
 @pytest.mark.promise(2)
 def test_one_story_that_cannot_be_finished_keeps_nobody_from_withdrawing(
         folder: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_venue(folder, clock) as venue:
         ada, ben, cem = enrolled(venue), enrolled(venue, "ben", 2), enrolled(venue, "cem", 3)
         with monkeypatch.context() as patch:  # two desks die after the first step
-            patch.setattr(withdraw, "finish", lambda *_: None)
+            patch.setattr(withdraw, "finish", dies)
             for who in (ada, ben):
-                withdraw.withdraw(venue, who.person, VERIFY)
+                with pytest.raises(Crash):
+                    withdraw.withdraw(venue, who.person, VERIFY)
         with venue.store.read() as unit:
             first = intents.all_pending(unit)[0]
     finish = withdraw.finish

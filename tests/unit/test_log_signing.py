@@ -107,10 +107,13 @@ def test_a_damaged_file_is_told_and_not_replaced(venue: Venue, folder: Path, kin
     tell(venue)  # withdrawing goes on
 
 
-def test_a_missing_file_is_written_again_for_the_same_log(venue: Venue, folder: Path) -> None:
-    first = venue.log.sign()
+def test_a_file_that_was_there_and_is_missing_is_told_and_not_written_again(venue: Venue, folder: Path) -> None:
+    """Otherwise whoever deletes it could have a rewritten history signed anew."""
+    venue.log.sign()
     (folder / SIGNED).unlink()
-    assert venue.log.sign() == first  # Ed25519 signs alike
+    assert code_of(venue.log.sign) == "log-signed"
+    assert not (folder / SIGNED).exists()
+    tell(venue)  # withdrawing goes on
 
 
 def test_the_file_of_another_venue_says_nothing_here(venue: Venue, folder: Path, tmp_path: Path) -> None:
@@ -123,8 +126,8 @@ def test_the_file_of_another_venue_says_nothing_here(venue: Venue, folder: Path,
     assert found.origin == venue.log.key().name
 
 
-def test_a_root_that_another_key_signed_under_this_name_is_still_not_contradicted(venue: Venue, folder: Path) -> None:
-    """It may be an older key of this log: only the signature is made anew."""
+def test_a_root_that_a_stranger_signed_under_this_name_is_not_taken_for_what_an_older_key_signed(
+        venue: Venue, folder: Path) -> None:
     found, _ = venue.log.sign()
     text = Checkpoint(found.origin, found.size, bytes(32)).text
     note = Note(text, (signed_note.sign(text, found.origin, private_key("another")),))
@@ -132,7 +135,7 @@ def test_a_root_that_another_key_signed_under_this_name_is_still_not_contradicte
     assert standing is not None
     (folder / SIGNED).write_bytes((folder / SIGNED).read_bytes().replace(standing.note.encode().encode(),
                                                                         note.encode().encode()))
-    assert code_of(venue.log.sign) == "log-forked"
+    assert code_of(venue.log.sign) == "log-signed"
 
 
 def test_a_renewed_key_signs_the_same_log(venue: Venue, folder: Path) -> None:

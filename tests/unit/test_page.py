@@ -287,6 +287,51 @@ def test_the_story_shows_the_text_that_was_shown_and_whose_act_it_was(
         kind == "epoch" for _, kind, _ in told_of_nobody())
 
 
+def test_no_word_of_a_body_stands_for_the_time_that_was_signed(tab: Tab, tmp_path: Path) -> None:
+    said = {"purpose": PURPOSE, "at": START - 20 * 365 * 86_400, "place": "Number 1 of somebody else"}
+    person: list[Any] = [(START + 60 * number, "decision", said) for number in range(6)]
+    assert opened(tab, tmp_path, page_of(Sample(person, [], ()))) == "self-consistent"
+    head = tab.run("[...document.querySelectorAll('#story th')].map((one) => one.textContent)")
+    assert (head[0], head[-1]) == ("When", "Where it stands")
+    assert set(head[1:-1]) == {"Purpose", "at", "place"}
+    rows = tab.run("[...document.querySelectorAll('#story tbody tr')].map((row) => "
+                   "[row.firstChild.textContent, row.lastChild.textContent])")
+    assert [when for when, _ in rows] == [f"2026-01-05 08:{number:02}:00" for number in range(6)]
+    assert all("in the person's chain" in place for _, place in rows)
+
+
+def test_months_that_are_too_many_are_left_out_at_the_old_end_and_that_is_said(tab: Tab, tmp_path: Path) -> None:
+    person: list[Any] = [(at, "decision", {"gate": str(at)}) for at in (0, 1, START, START + 1, START + 2)]
+    assert opened(tab, tmp_path, page_of(Sample(person, [], ()))) == "self-consistent"
+    told = tab.run("document.querySelector('#story svg').getAttribute('aria-label')")
+    assert "2006-02: 0" in told
+    assert "2006-01" not in told
+    assert "2026-01: 3" in told
+    assert tab.run("document.querySelectorAll('#story svg rect').length") == 240
+    assert "2 older uses, before 2006-02, are not drawn" in tab.run("document.getElementById('story').innerText")
+
+
+@pytest.mark.parametrize(("asked", "english", "chinese"), [(True, "yes", "是"), (False, "no", "否")])
+def test_a_restored_log_says_whether_anybody_is_asked_again(
+        tab: Tab, tmp_path: Path, asked: bool, english: str, chinese: str) -> None:
+    page = page_of(Sample(None, [(START, "restored", {"asked_again": asked})], ()))
+    opened(tab, tmp_path, page)
+    for language, title, label, answer in (
+            ("en", "Records put back from a copy", "Everybody asked again for consent", english),
+            ("zh-Hans", "从副本恢复记录", "是否重新征得所有人同意", chinese)):
+        tab.run(f"document.querySelector('[data-language={language}]').click()")
+        assert tab.run("document.querySelector('#rules ol.story h4').textContent") == title
+        assert tab.run("document.querySelector('#rules ol.story dl').innerText").split("\n") == [label, answer]
+
+
+def test_it_says_what_it_cannot_check(tab: Tab, tmp_path: Path, sample: Sample) -> None:
+    opened(tab, tmp_path, page_of(sample))
+    for language in ("zh-Hans", "en"):
+        tab.run(f"document.querySelector('[data-language={language}]').click()")
+        told = tab.run("document.querySelector('[data-word=not_here]').innerText")
+        assert all(word in told for word in ("ZIP", "manifest.sig", "countenance verify"))
+
+
 def test_it_can_be_used_without_eyes_or_a_mouse(tab: Tab, tmp_path: Path, sample: Sample) -> None:
     opened(tab, tmp_path, page_of(sample))
     named = tab.tell("Accessibility.getFullAXTree")["nodes"]

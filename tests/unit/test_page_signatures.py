@@ -1,6 +1,6 @@
-"""The page's own Ed25519 and hashes, against RFC 8032's examples, OpenSSL and Python's hashlib.
+"""The page's own Ed25519 and hashes, against RFC 8032's examples, OpenSSL and Python's hashlib; and formats/ed25519.py.
 
-It takes what OpenSSL takes, with one difference on the stricter side: a key or an R of small order is refused (OpenSSL
+Both take what OpenSSL takes, with one difference on the stricter side: a key or an R of small order is refused (OpenSSL
 takes such keys, under which one signature fits many texts).
 """
 
@@ -15,6 +15,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from countenance.formats import ed25519
 from countenance.verifier import page_builder
 from support import browser
 from support.browser import Tab
@@ -71,6 +72,15 @@ def openssl(case: Case) -> bool:
     return True
 
 
+def ours(case: Case) -> bool:
+    key, message, signature = case
+    try:
+        ed25519.verify(Ed25519PublicKey.from_public_bytes(key), signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def signed(dice: random.Random, length: int) -> Case:
     private = Ed25519PrivateKey.from_private_bytes(dice.randbytes(32))
     message = dice.randbytes(length)
@@ -93,6 +103,7 @@ def test_the_examples_of_the_standard_are_right(tab: Tab, fallback: bool) -> Non
 def test_it_says_what_openssl_says_of_right_and_altered_signatures(tab: Tab, fallback: bool) -> None:
     dice = random.Random(8032)  # noqa: S311  # the same cases in every run
     right = [signed(dice, length) for length in (0, 1, 63, 64, 111, 112, 127, 128, 500, 5_000) for _ in range(4)]
+    assert all(map(ours, right))
     wrong = [case for key, message, one in right for case in (
         (flipped(key, dice), message, one), (key, message + b"\0", one),
         (key, message, flipped(one[:32], dice) + one[32:]), (key, message, one[:32] + flipped(one[32:], dice)),
@@ -100,6 +111,7 @@ def test_it_says_what_openssl_says_of_right_and_altered_signatures(tab: Tab, fal
         (key, message, bytes(64)), (right[0][0], message, one))]
     assert [openssl(case) for case in right] == of_page(tab, right, fallback) == [True] * len(right)
     assert [openssl(case) for case in wrong] == of_page(tab, wrong, fallback)
+    assert [ours(case) for case in wrong] == [openssl(case) for case in wrong]
     assert sum(map(openssl, wrong)) == 1  # the first one, under its own key
 
 
@@ -189,6 +201,7 @@ def test_points_of_small_order_and_other_spellings_are_refused(tab: Tab, fallbac
     odd = (key, b"any text", start + s.to_bytes(32, "little"))
     assert openssl(odd)
     assert of_page(tab, [odd], fallback) == [False]
+    assert not any(map(ours, [*cases, odd]))
 
 
 def test_a_browser_without_ed25519_or_webcrypto_gets_the_same_answers(tab: Tab) -> None:

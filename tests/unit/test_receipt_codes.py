@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countenance.clock import SetClock
 from countenance.errors import BadInput
 from countenance.flows import log
-from countenance.formats import base45, canonical, receipt_codes, receipts
+from countenance.formats import base45, canonical, log_entries, receipt_codes, receipts
 from countenance.formats.receipt_codes import PREFIX, Code
 from countenance.integrations import codes as pictures
 from countenance.verifier import codes
+from countenance.verifier.report import Report
+from support.small_log import SmallLog
 from support.venue import START, enrolled, make_venue, open_venue
 
 CODE = Code("countenance.invalid/x/log", 7, bytes(32), bytes(range(32)))
@@ -76,6 +80,54 @@ def test_nothing_is_looked_up_in_a_damaged_log(published: tuple[Path, Code]) -> 
     report = codes.find(code, folder, None)
     assert report.failed is not None and report.failed.number == 5
     assert report.steps[-1].outcome == "unchecked"
+
+
+def test_the_full_bundle_stands_in_for_the_partial_one(tmp_path: Path) -> None:
+    entries = [log_entries.sealed(bytes([n]) * 32) for n in range(256)]
+    log = SmallLog(entries)
+    folder = log.write(tmp_path / "log")
+    (folder / "checkpoint").write_text(log.checkpoint(200))
+    code = Code(log.origin, 199, bytes(32), bytes([199]) * 32)
+    assert codes.find(code, folder, None).failed is None
+    other = codes.find(replace(code, leaf=bytes(32)), folder, None).failed
+    assert other is not None and other.code == "receipt-not-in-log"
+
+
+@pytest.mark.parametrize("spoil", ["pipe", "folder", "link", "bytes", "none"])
+def test_a_log_that_cannot_be_read_is_one_sentence(published: tuple[Path, Code], spoil: str) -> None:
+    folder, code = published
+    path = folder / "checkpoint"
+    data = path.read_bytes()
+    path.unlink()
+    if spoil == "pipe":
+        os.mkfifo(path)
+    elif spoil == "folder":
+        path.mkdir()
+    elif spoil == "link":
+        (folder / "other").write_bytes(data)
+        path.symlink_to("other")
+    elif spoil == "bytes":
+        path.write_bytes(b"\xff" + data)
+    with pytest.raises(BadInput) as refused:
+        codes.find(code, folder, None)
+    assert refused.value.code == "file-unreadable"
+
+
+def test_a_bundle_that_goes_between_two_looks_is_refused_by_name(
+        published: tuple[Path, Code], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, code = published
+    whole = codes.logs.verify
+
+    def then_gone(*given: Any) -> Report:
+        report = whole(*given)
+        for bundle in (folder / "tile" / "entries").rglob("*.p/*"):
+            bundle.unlink()
+        return report
+
+    monkeypatch.setattr(codes.logs, "verify", then_gone)
+    report = codes.find(code, folder, None)
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.code) == (8, "bundle-missing")
 
 
 def test_a_receipt_without_a_place_has_no_code() -> None:

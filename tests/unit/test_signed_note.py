@@ -300,7 +300,7 @@ def test_a_log_that_signs_a_cosignatures_words_cosigns_nothing() -> None:
 
 
 def test_a_key_is_read_as_it_was_written() -> None:
-    for key in (KEY, WITNESS_KEY, NoteKey("zoo.example/日志", LOG, KEY.public)):
+    for key in (KEY, WITNESS_KEY, NoteKey("!*,-~zoo.example/AZ09", LOG, KEY.public)):
         assert signed_note.read_key(key.text) == key
     assert WITNESS_KEY.text == f"{SEEN_BY}+{WITNESS_KEY.key_id.hex()}+" + base64.b64encode(
         b"\x04" + OTHER.public_key().public_bytes_raw()).decode()
@@ -341,6 +341,12 @@ def with_id(name: str, body: bytes) -> str:
     pytest.param(with_id("", b"\x01" + PUBLIC), id="no name"),
     pytest.param(with_id("a b", b"\x01" + PUBLIC), id="space in the name"),
     pytest.param(with_id("a\u3000b", b"\x01" + PUBLIC), id="wide space in the name"),
+    pytest.param(with_id("zoo.example/\u65e5", b"\x01" + PUBLIC), id="a letter that is not in ASCII"),
+    pytest.param(with_id("a\x7f", b"\x01" + PUBLIC), id="delete in the name"),
+    pytest.param(with_id("a", b"\x01\x01" + bytes(31)), id="the neutral element"),
+    pytest.param(with_id("a", b"\x01" + bytes(32)), id="a point of order 4"),
+    pytest.param(with_id("a", b"\x04" + ((1 << 255) - 20).to_bytes(32, "little")), id="a point of order 2"),
+    pytest.param(with_id("a", b"\x01" + ((1 << 255) - 18).to_bytes(32, "little")), id="another spelling of a point"),
     pytest.param(with_id("a\u200bb", b"\x01" + PUBLIC), id="space without width in the name"),
     pytest.param(with_id("a\nb", b"\x01" + PUBLIC), id="line break in the name"),
     pytest.param(with_id("a\ud800", b"\x01" + PUBLIC), id="half a pair in the name"),

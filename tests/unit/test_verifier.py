@@ -19,8 +19,8 @@ from countenance.formats import log_entries, tiles
 from countenance.formats.evidence import spelled
 from countenance.formats.trust import Trust
 from countenance.verifier import __main__ as command
-from countenance.verifier import files, logs
-from countenance.verifier.report import FAILED, OK, UNCHECKED, Report, Unchecked, follow
+from countenance.verifier import files, logs, page_builder
+from countenance.verifier.report import FAILED, OK, UNCHECKED, Report, Step, Unchecked, follow
 from support.make_proof_vectors import (
     ENROLMENT,
     ERASURE,
@@ -32,10 +32,12 @@ from support.make_proof_vectors import (
     RECEIPT_NOTE_KEY,
     STRANGER,
     TRUST,
+    content,
     cosigned,
     erasure,
     receipt,
     trusts,
+    zipped,
 )
 from support.small_log import SmallLog
 
@@ -70,6 +72,15 @@ def test_after_a_failed_step_nothing_is_looked_at() -> None:
         report.require_ok()
     assert caught.value.code == "thing-wrong"
     assert caught.value.sentence == "Step 2, two: It is wrong."
+
+
+def test_a_page_that_another_made_is_told_and_refuses_nothing() -> None:
+    other = files.verify_bytes(EVIDENCE, BELIEVED)
+    assert other.verdict == "verified"
+    assert "is NOT the one that this program makes" in other.steps[1].sentence
+    own = files.verify_bytes(zipped(content(), html=page_builder.render), BELIEVED)
+    assert own.verdict == "verified"
+    assert own.steps[1].sentence.endswith("The page is the one that this program makes of exactly these facts.")
 
 
 def test_only_all_steps_and_a_trust_file_make_it_verified() -> None:
@@ -127,6 +138,30 @@ def test_a_list_in_another_spelling_is_refused(spoil: Callable[[str], str]) -> N
     step = files.verify_bytes(spoil(spelled([json.loads(ENROLMENT)])).encode(), BELIEVED).failed
     assert step is not None
     assert (step.number, step.code) == (1, "receipt-malformed")
+
+
+SPOOF = "Zoo.\n  2  ok  all\x1b[8m\x9b8m\u202e\u200b\u2028\U000e0041\r\x00"
+"""Would paint lines that nobody checked, hide what follows, and turn it round."""
+
+
+def test_what_others_wrote_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.loads(ENROLMENT)
+    report = files.verify_bytes(spelled({**body, "venue_name": SPOOF}).encode(), BELIEVED)
+    assert len(report.lines()) == 9
+    assert all(line.isprintable() for line in report.lines())
+    assert "\\u001b[8m\\u009b8m\\u202e\\u200b\\u2028" in report.lines()[0]
+    odd = Report("thing", (Step(1, "one", FAILED, "x", SPOOF),), trusted=True)
+    with pytest.raises(Refused) as caught:
+        odd.require_ok()
+    assert caught.value.sentence.isprintable()
+    with pytest.raises(BadInput) as unknown:
+        files.verify(saved(tmp_path, "b\x1b[8m\u202e", "x"))
+    assert unknown.value.sentence.isprintable()
+    path = saved(tmp_path, "a\x1b[8m\u202e", spelled({**body, "venue_name": SPOOF}))
+    assert command.main([str(path)]) == command.main([str(path), "--json"]) == 3
+    told = "".join(capsys.readouterr())
+    done = CliRunner().invoke(app, ["verify", str(path)])
+    assert all(line.isprintable() for line in (told + done.output).split("\n"))
 
 
 # --- what a file is
@@ -308,6 +343,36 @@ def test_a_checkpoint_that_claims_more_than_there_is_ends_at_once(tmp_path: Path
     huge = log.sign(f"{log.origin}\n{(1 << 63) - 1}\n{log.checkpoint().splitlines()[2]}\n")
     saved(folder, "checkpoint", huge)
     assert failing(folder, trust_of(log)) == (5, "bundle-missing")
+
+
+@pytest.mark.parametrize("size", [1_000, 1 << 40, 1 << 60])
+def test_a_few_files_and_many_links_are_no_log_of_any_size(tmp_path: Path, size: int) -> None:
+    """Without a trust file nobody's signature is asked for, so a folder may claim what it likes."""
+    log = SmallLog([log_entries.sealed(bytes(32))] * 256)
+    folder = log.write(tmp_path / "log")
+    assert files.verify(folder).failed is None
+    for level in ("entries", "0"):
+        here = folder / "tile" / level
+        for number in range(1, 1_000):
+            (here / f"{number:03}").symlink_to("000")
+            (here / f"x{number:03}").symlink_to(".")
+    saved(folder, "checkpoint", log.sign(f"{log.origin}\n{size}\n{log.checkpoint().splitlines()[2]}\n"))
+    assert failing(folder, None) == (5, "bundle-missing")
+
+
+@pytest.mark.parametrize(("path", "code"), [
+    (tiles.path(tiles.ENTRIES, 0), "bundle-missing"), ("tile/entries", "bundle-missing"), ("tile", "bundle-missing"),
+    (tiles.path(0, 0), "tile-missing"), (tiles.path(1, 0, 1), "tile-missing"), ("checkpoint", "file-unreadable")])
+def test_no_link_is_followed_below_a_logs_folder(tmp_path: Path, path: str, code: str) -> None:
+    folder = SmallLog.of(300).write(tmp_path / "log")
+    (tmp_path / "link").symlink_to(folder)
+    assert files.verify(tmp_path / "link").failed is None  # the folder itself may be one
+    (folder / path).rename(tmp_path / "elsewhere")
+    (folder / path).symlink_to(tmp_path / "elsewhere")
+    try:
+        assert failing(folder, None)[1] == code
+    except BadInput as error:
+        assert (error.code, path) == (code, "checkpoint")
 
 
 def test_a_full_tile_stands_in_for_a_partial_one_that_was_cleared_away(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,11 +53,21 @@ def about(
             return
         held = story.about(here, whose, by, why)
     lines = [f"Held about {held['person']} (booking {held['reference']}):"]
-    lines += [f"  consent  {c['purpose']}: {c['state']}, until {c['expires_at']} ({c['act']})"
+    lines += [f"  consent  {c['purpose']}: {c['state']}"
+              + (f", until {c['expires_at']}" if c["state"] == "given" else "") + f" ({c['act']})"
               for c in held["consents"]]
     lines += [f"  face     {f['purpose']}: {f['state']}; {f['measurement']}; its key {f['key']}" for f in held["faces"]]
-    lines += [f"  event    {e['number']:>3} {e['at']} {e['type']}" for e in held["events"]]
+    lines += [f"  event    {e['number']:>3} {e['at']} {e['type']}{_details(e)}" for e in held["events"]]
     print_out(as_json, held, *lines)
+
+
+_TOLD = ("purpose", "outcome", "gate", "by", "to", "what", "why", "text")
+"""What of an event a person reads; the rest are numbers, and in --json."""
+
+
+def _details(event: dict[str, Any]) -> str:
+    said = [f"{name}: {event[name]}" for name in _TOLD if event.get(name)]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _erase(venue: Venue, person: PersonId, receipts_out: Path | None, yes: bool, as_json: bool) -> None:

@@ -62,12 +62,12 @@ def _looks(venue: Venue) -> dict[str, Callable[[], object]]:
     return {
         "clock": venue.store.require_forward,
         "stores": venue.require_stores,
-        "off-site": venue.keys.place.epochs.require_offsite,
+        **({"off-site": venue.keys.place.epochs.require_offsite} if venue.settings.offsite else {}),
         "tickets": venue.entitlement.require_whole,
         "signing": lambda: [venue.signer(use) for use in signing.USES],
         "model": lambda: venue.pack.check(),
         "log": venue.log.require_continued,
-        "witnesses": lambda: log.require_cosigned(venue),
+        **({"witnesses": lambda: log.require_cosigned(venue)} if venue.settings.witnesses else {}),
         "gate": lambda: venue.threshold("verify"),
         "gallery": lambda: venue.galleries.exact(PurposeId("entry.search")),
     }

@@ -67,13 +67,13 @@ def fetch(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
 
 @app.command("renew-signer")
 def renew_signer(
-    use: Annotated[str, typer.Argument(help="Which key: pass, receipt or list.")],
+    use: Annotated[str, typer.Argument(help="Which key: pass, receipt, list or log.")],
     yes: YesOption = False,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Retire a signing key that leaked. What it signed counts no more: every pass is then made anew."""
-    from countenance.flows import revocations
+    from countenance.flows import log, revocations
     from countenance.flows.found import SIGNING
     from countenance.vault.keys import signing
 
@@ -84,4 +84,6 @@ def renew_signer(
         kid = signing.renew(here.folder / SIGNING, use)
         if use == "list":
             revocations.post(here)  # the lane without faces reads it with the new key from now on
+        if use == "log":
+            log.publish(here, now=True)  # what is published under the old key would be refused with the new one
     print_out(as_json, {"use": use, "kid": kid.hex()}, f"A new key signs each {use} now: {kid.hex()}.")

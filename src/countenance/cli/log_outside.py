@@ -99,8 +99,8 @@ def _witness(folder: Path, name: str, logs: list[str]) -> Witness:
         raise BadInput("witness-name", f"This witness is called {known.name}." if known else
                        "A new witness needs --name, as in witness.example/one.")
     name = known.name if known else name
-    if not _is_name(name):
-        raise BadInput("witness-name", "A witness's name has no blanks and no +, as in witness.example/one.")
+    if not signed_note.is_name(name):
+        raise BadInput("witness-name", "A witness's name is of visible ASCII without a +, as in witness.example/one.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not known and not (folder / f"{KEY}.key").exists():
         signing.make(folder, KEY)
@@ -111,17 +111,6 @@ def _witness(folder: Path, name: str, logs: list[str]) -> Witness:
     if not known:
         durable.create(public, f"{key.text}\n".encode())
     return Witness(folder, key, lambda text, at: signed_note.cosign(text, name, private, at), keys, SystemClock())
-
-
-def _is_name(name: str) -> bool:
-    """Say whether a key can have this name, which is so if it can be read back."""
-    from countenance.formats import signed_note
-
-    try:
-        signed_note.read_key(signed_note.NoteKey(name, signed_note.WITNESS, bytes(32)).text)
-    except BadInput:
-        return False
-    return True
 
 
 def _trusted(key: str, trust: Path | None, origin: str) -> tuple[list[NoteKey], list[NoteKey], int]:
@@ -153,16 +142,17 @@ def _value(seen: Look) -> dict[str, Any]:
 
 def _told(seen: Look) -> list[str]:
     from countenance.clock import utc_text
+    from countenance.verifier.report import visible
 
     now = seen.believed.checkpoint
     grew = ("This is the first look: there is nothing earlier to compare with." if seen.before is None else
             f"It only grew: {now.size - seen.before} more than at the last look.")
-    lines = [f"{_safe(now.origin)} has {now.size} entries, as its key signed. {grew}",
-             f"Cosigned by {', '.join(map(_safe, seen.witnesses)) or 'no witness that you named'}. {COUNTS_AS_NONE}"]
-    lines += [f"Unknown cosignature {_safe(name)}: counts for nothing." for name in seen.strangers]
+    lines = [f"{visible(now.origin)} has {now.size} entries, as its key signed. {grew}",
+             f"Cosigned by {', '.join(map(visible, seen.witnesses)) or 'no witness that you named'}. {COUNTS_AS_NONE}"]
+    lines += [f"Unknown cosignature {visible(name)}: counts for nothing." for name in seen.strangers]
     for index, entry in seen.clear:
-        body = ", ".join(f"{_safe(name)}: {_safe(value)}" for name, value in _plain(entry.body).items())
-        lines.append(f"{index:>8}  {utc_text(entry.at)}  {_safe(entry.type)}  {body}")
+        body = ", ".join(f"{visible(name)}: {visible(value)}" for name, value in _plain(entry.body).items())
+        lines.append(f"{index:>8}  {utc_text(entry.at)}  {visible(entry.type)}  {body}")
     lines += [f"{index:>8}  in no form that is known" for index in seen.unreadable]
     return [*lines, f"And {seen.sealed} about people, sealed: only they and the venue can say what those are."]
 
@@ -174,8 +164,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return value.hex() if isinstance(value, bytes) else value
-
-
-def _safe(value: object) -> str:
-    """Return text that steers no terminal: it was written by others."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(value))

@@ -24,6 +24,7 @@ def verify(
     """Check what a venue handed out, step by step; self-consistent means that nobody but the venue vouches for it."""
     from countenance.errors import CountenanceError
     from countenance.verifier import files
+    from countenance.verifier.report import visible
 
     believed = files.read_trust(trust) if trust else None
     told: list[dict[str, Any]] = []
@@ -34,14 +35,14 @@ def verify(
             with progress(path.name, as_json) as update:
                 report = files.verify(path, believed, update)
             told.append({"file": str(path), **report.value()})
-            lines += [f"{path} ({report.what})", *report.lines()]
+            lines += [f"{visible(path)} ({report.what})", *report.lines()]
             report.require_ok()
         except CountenanceError as error:
             wrong = wrong or error
             if not told or told[-1]["file"] != str(path):
                 told.append({"file": str(path), "verdict": "refused", "step": None, "code": error.code,
                              "meaning": error.sentence})
-                lines.append(f"{path}: {error.sentence} [{error.code}]")
+                lines.append(f"{visible(f'{path}: {error.sentence}')} [{error.code}]")
     if wrong is None:
         print_out(as_json, {"files": told}, *lines)
         return

@@ -36,7 +36,7 @@ def withdraw(
 
     with opened(venue) as here, reserved(receipt_out) as write_receipt:
         whose, purposes = _whose(here, person, purpose, pass_file, reference)
-        done = [story.withdraw(here, whose, one) for one in purposes]
+        done = story.told(here, [story.end(here, whose, one) for one in purposes])  # every face before any receipt
         write_receipt(_receipts([one.receipt for one in done]))
         left = _standing(here, whose)
     until = utc_text(max(one.copies_open_until for one in done))

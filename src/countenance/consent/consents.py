@@ -117,8 +117,8 @@ def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent
     """Return the live consent of a person for a purpose, or raise Refused.
 
     Codes: purpose-unknown, consent-missing, consent-other-purpose, consent-withdrawn, consent-expired,
-    consent-replaced, consent-ask-again, notice-outdated, consent-altered. Raises StoreFault(key-destroyed) where
-    the person's record is lost.
+    consent-replaced, consent-lost, consent-ask-again, notice-outdated, consent-altered. Raises
+    StoreFault(key-destroyed) where the person's record is lost.
     """
     notices.purpose(unit, purpose_id)
     newest = _newest(unit, person, purpose_id)
@@ -180,6 +180,8 @@ def _not_ended(consent: Consent) -> None:
         raise Refused("consent-withdrawn", "This person has withdrawn their consent.")
     if consent.state is State.REPLACED:
         raise Refused("consent-replaced", "The pass that held this face was replaced; enrol again.")
+    if consent.state is State.LOST:
+        raise Refused("consent-lost", "The key to this face is gone since records were put back; enrol again.")
     if consent.state is not State.GIVEN:
         raise Refused("consent-expired", "This person's consent has ended.")
 
@@ -241,8 +243,10 @@ def require_shown(notice: Notice, yes: Yes) -> None:
 
 
 def _facts(consent: Consent) -> dict[str, Any]:
-    return {"consent": consent.consent_id, "purpose": consent.purpose, "notice": consent.notice_hash,
-            "language": consent.language, "act": consent.act.value, "expires_at": consent.expires_at}
+    # The person too, inside the seal: a receipt that shows another person's event is then found out.
+    return {"person": consent.person, "consent": consent.consent_id, "purpose": consent.purpose,
+            "notice": consent.notice_hash, "language": consent.language, "act": consent.act.value,
+            "expires_at": consent.expires_at}
 
 
 def _consent(row: Any) -> Consent:

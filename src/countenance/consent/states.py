@@ -24,14 +24,18 @@ class State(Enum):
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     REPLACED = "replaced"
+    LOST = "lost"
+    """Its key was destroyed, and the record of why was lost with a store that was put back."""
 
 
 _NEXT = {
-    State.GIVEN: frozenset({State.SUPERSEDED, State.WITHDRAWN, State.EXPIRED, State.REPLACED}),
+    State.GIVEN: frozenset({State.SUPERSEDED, State.WITHDRAWN, State.EXPIRED, State.REPLACED,
+                            State.LOST}),
     State.SUPERSEDED: frozenset[State](),
     State.WITHDRAWN: frozenset[State](),
     State.EXPIRED: frozenset[State](),
     State.REPLACED: frozenset[State](),
+    State.LOST: frozenset[State](),
 }
 
 

@@ -35,6 +35,7 @@ def about(venue: Venue, person: PersonId, by: str = record.DESK, why: str = reco
     with venue.store.write() as unit:
         people.row(unit, person)
         record.access(unit, person, by, why)                                # (1)
+    venue.log.sign_if_possible()  # from here on it cannot be undone by putting the store back
     with venue.store.read() as unit:
         profile = people.profile(unit, venue.keys, person)                  # (2)
         chain = [canonical.decode(entry.record, "event") for entry in unit.outbox.chain(person)]  # (3)

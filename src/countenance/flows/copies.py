@@ -31,7 +31,7 @@ _STORES: dict[str, tuple[str, MetaData]] = {
 _DAMAGED = {"store-corrupt", "store-incomplete", "store-altered", "store-fault"}
 
 _MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", "published", OLDER_MARK}
-_NUMBERS = {"epoch", "erased", "forward", "list", "gate"}
+_NUMBERS = {"epoch", "erased", "forward", "list", "gate", "signed"}
 _HIGHEST = 10**12
 """Nothing was counted that often, and whatever counts on from here stays far below what SQLite can hold."""
 

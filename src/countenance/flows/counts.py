@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from countenance import durable
+from countenance.errors import StoreFault
 from countenance.storage.folder import waited_for
 
 LANE = "plain"
@@ -24,7 +25,7 @@ _LINE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) (admit|refer) ([0-9]{1,12})")
 
 def add(file: Path, day: date, outcome: str, number: int = 1) -> None:
     """Count `number` passes more. What cannot be counted is not: nobody waits for it."""
-    with suppress(OSError), waited_for(file.with_name(f"{file.name}.lock")):
+    with suppress(OSError, StoreFault), waited_for(file.with_name(f"{file.name}.lock"), 1.0):
         known = _read(file)
         key = (day.isoformat(), outcome)
         known[key] = known.get(key, 0) + number

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from countenance.errors import BadInput, StoreFault
-from countenance.formats import merkle, tiles
+from countenance.formats import checkpoints, merkle, tiles
 from countenance.formats.signed_note import NoteKey, key_of, require_signed
 from countenance.formats.trust import Trust
 from countenance.quantities import MINUTE, Instant
@@ -31,6 +31,10 @@ PUBLISHING = "log.publishing"
 """Who is publishing. Not the file of who is signing: receipts do not wait for tiles."""
 
 
+PATIENCE_S = 120.0
+"""Seconds for which one who publishes waits for another."""
+
+
 @dataclass(frozen=True)
 class Published:
     """How many entries are published, and from when on more may be."""
@@ -40,28 +44,28 @@ class Published:
     anew: bool
 
 
-def publish(venue: Venue, progress: Progress = lambda _done, _all: None) -> Published:
-    """Publish the log into the folder `log` of the venue, if its interval is over.
+def publish(venue: Venue, progress: Progress = lambda _done, _all: None, *, now: bool = False) -> Published:
+    """Publish the log into the folder `log` of the venue, if its interval is over, or `now`.
 
     Raises StoreFault (log-behind, log-forked, log-damaged, log-other, store-io, store-full).
     """
     with ExitStack() as alone:  # of two, the one that signed first would put the older checkpoint over the newer
         try:
-            alone.enter_context(waited_for(venue.folder / PUBLISHING))
+            alone.enter_context(waited_for(venue.folder / PUBLISHING, PATIENCE_S))
         except OSError:
             raise StoreFault("store-io", "The log could not be published: its folder takes no file.") from None
-        return _published(venue, progress)
+        return _published(venue, progress, now)
 
 
-def _published(venue: Venue, progress: Progress) -> Published:
+def _published(venue: Venue, progress: Progress, now: bool) -> Published:
     interval = venue.settings.log_minutes * MINUTE
     with venue.store.read() as unit:
         turn, last = unit.now // interval, unit.mark(PUBLISHED_MARK)
-    standing = files.published(venue.folder / files.FOLDER)
-    if last is not None and last // interval >= turn and standing is not None:
-        return Published(standing.size, Instant((last // interval + 1) * interval), anew=False)
+    standing = venue.log.published()
+    if last is not None and last // interval >= turn and standing is not None and not now:
+        return Published(checkpoints.parse(standing).size, Instant((last // interval + 1) * interval), anew=False)
     _, note = venue.log.sign()                                              # (1)
-    size = files.publish(venue.store, venue.folder / files.FOLDER, note, progress)   # (2) (3)
+    size = files.publish(venue.store, venue.folder / files.FOLDER, note, standing, progress)   # (2) (3)
     with venue.store.write() as unit:
         unit.set_mark(PUBLISHED_MARK, unit.now)
         return Published(size, Instant((unit.now // interval + 1) * interval), anew=True)
@@ -129,8 +133,9 @@ def verify(venue: Venue, progress: Progress = lambda _done, _all: None) -> Verif
             derived.add(leaves)
             progress(low + len(leaves), tree.size)
         derived.end()
-    signed, published = venue.log.last_signed(), files.published(venue.folder / files.FOLDER)
-    return Verified(tree.size, signed.checkpoint.size if signed else 0, published.size if published else 0)
+    signed, published = venue.log.last_signed(), venue.log.published()
+    return Verified(tree.size, signed.checkpoint.size if signed else 0,
+                    checkpoints.parse(published).size if published else 0)
 
 
 class _Derived:
@@ -186,9 +191,9 @@ class _Derived:
 def _marks(venue: Venue, tree: Tree) -> list[tuple[int, bytes, StoreFault]]:
     """Return sizes with the root that each must have, by what was signed and published, and what it means if not."""
     marks: list[tuple[int, bytes, StoreFault]] = []
-    signed = venue.log.last_signed()
+    signed, published = venue.log.last_signed(), venue.log.published()
     for known, fault in ((None if signed is None else signed.checkpoint, _forked()),
-                         (files.published(venue.folder / files.FOLDER), _published_other())):
+                         (None if published is None else checkpoints.parse(published), _published_other())):
         if known is not None and known.size > tree.size:
             raise StoreFault("log-behind", "This store is older than what its log has signed or published.")
         if known is not None:

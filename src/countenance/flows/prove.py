@@ -15,10 +15,10 @@ from sqlalchemy import func, select
 
 from countenance import settings
 from countenance.clock import utc_day, utc_text
-from countenance.errors import StoreFault
+from countenance.errors import BadInput, StoreFault
 from countenance.flows import counts, people, receipts, record
 from countenance.flows.found import PLAIN_COUNTS
-from countenance.formats import checkpoints, evidence, log_entries, signed_note
+from countenance.formats import checkpoints, evidence, log_entries
 from countenance.formats.evidence import ClearEntry, Content, Earlier, KeptNotice
 from countenance.formats.signed_note import Note
 from countenance.quantities import Instant, PersonId
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 Progress = Callable[[int, int], None]
+_OF_THE_VENUE_ALONE = {"backup", "evidence"}
+"""Entries about nobody that are in no person's evidence: there may be any number of them."""
+
 PERSON, VENUE = "person", "venue"
 
 
@@ -52,6 +55,7 @@ def whole(venue: Venue, progress: Progress = lambda _done, _all: None) -> bytes:
 
 
 def _written(venue: Venue, whose: PersonId, progress: Progress) -> bytes:
+    from countenance.verifier import evidence as checker
     from countenance.verifier import page_builder
 
     signed, note = venue.log.sign()                                         # (2)
@@ -59,7 +63,7 @@ def _written(venue: Venue, whose: PersonId, progress: Progress) -> bytes:
     with venue.store.read() as unit:
         tree = Tree(unit.connection)
         chain = unit.outbox.chain(whose)[::-1] if whose else []             # (3)
-        rows = _clear_rows(unit, tree, signed.size)
+        rows = _clear_rows(unit, tree, signed.size, whole=not whose)
         events = []
         for done, entry in enumerate(chain):
             if entry.row - tree.head.first < signed.size:  # one that came since the checkpoint is for the next time
@@ -73,28 +77,38 @@ def _written(venue: Venue, whose: PersonId, progress: Progress) -> bytes:
             PERSON if whose else VENUE, venue.venue_id, venue.settings.name, whose, utc_text(unit.now), signed.origin,
             evidence.read_keys(receipts.keys(venue)), note.encode(),
             tuple(Earlier(old.encode(), tree.consistency(checkpoints.parse(old).size, signed.size))   # (5)
-                  for old in earlier if checkpoints.parse(old).origin == signed.origin),
+                  for old in earlier),
             tuple(events), tuple(clear), _notices(unit, events, clear),     # (4)
-            _asserted(venue, unit))                                         # (6)
+            _asserted(venue, unit, months=bool(whose)))                     # (6)
     signer = venue.signer("receipt")
-    return evidence.write(content, page_builder.render, signer.key, signer.kid)     # (7)
+    try:
+        data = evidence.write(content, page_builder.render, signer.key, signer.kid)     # (7)
+        checker.verify(data, None).require_ok()  # nobody is handed what does not even agree with itself
+    except BadInput:
+        raise StoreFault("evidence-too-large", "There is too much for one file of evidence.") from None
+    return data
 
 
 def _published(venue: Venue) -> list[Note]:
+    """Return the published checkpoint, if the key in force signed it: whoever reads the evidence has no other."""
     try:
-        text = (venue.folder / publish.FOLDER / publish.CHECKPOINT).read_text(encoding="utf-8")
-    except FileNotFoundError:
+        note = venue.log.published()
+    except StoreFault:  # of a log before this one
         return []
-    except (OSError, UnicodeDecodeError):
-        raise StoreFault("log-published", "The published checkpoint cannot be read.") from None
-    return [signed_note.parse(text)]
+    return [note] if note is not None and publish.signed_by(note, [venue.log.key()]) else []
 
 
-def _clear_rows(unit: Unit, tree: Tree, size: int) -> list[tuple[int, bytes]]:
+def _clear_rows(unit: Unit, tree: Tree, size: int, *, whole: bool) -> list[tuple[int, bytes]]:
     table, first = schema.event, tree.head.first
     rows = unit.run(select(table.c.event_id, table.c.entry).where(
         table.c.tag.is_(None), table.c.event_id >= first, table.c.event_id < first + size).order_by(table.c.event_id))
-    return [(row.event_id - first, row.entry) for row in rows]
+    return [(row.event_id - first, row.entry) for row in rows
+            if whole or _type(row.entry) not in _OF_THE_VENUE_ALONE]
+
+
+def _type(entry: bytes) -> str:
+    found = log_entries.parse(entry)
+    return found.type if isinstance(found, log_entries.Clear) else ""
 
 
 def _notices(unit: Unit, events: list[Any], clear: list[ClearEntry]) -> tuple[KeptNotice, ...]:
@@ -111,12 +125,15 @@ def _notices(unit: Unit, events: list[Any], clear: list[ClearEntry]) -> tuple[Ke
     return tuple(KeptNotice(row.notice_hash, row.canonical) for row in rows if row.notice_hash in named)
 
 
-def _asserted(venue: Venue, unit: Unit) -> dict[str, Any]:
-    """Return the venue's own word: how both lanes fared, the rules it goes by, how it is set up."""
+def _asserted(venue: Venue, unit: Unit, *, months: bool) -> dict[str, Any]:
+    """Return the venue's own word: how both lanes fared, the rules it goes by, how it is set up.
+
+    By the day, or for a person by `months`: on a quiet day a count would be somebody else's visit.
+    """
     settled = venue.settings
     rules = settings.preset("regimes", settled.regime)
     return {
-        "lanes": [*_face_lane(unit), *counts.by_day(venue.folder / PLAIN_COUNTS)],
+        "lanes": _lanes([*_face_lane(unit), *counts.by_day(venue.folder / PLAIN_COUNTS)], months),
         "rules": [{name: str(rule[name]) for name in ("cite", "says", "control", "sure")} for rule in rules["rule"]],
         "settings": {
             "regime": settled.regime, "scenario": settled.scenario, "threshold": settled.threshold,
@@ -134,9 +151,14 @@ def _face_lane(unit: Unit) -> list[dict[str, Any]]:
     table = schema.hourly_count
     rows = unit.run(select(table.c.hour, table.c.lane, table.c.outcome, func.sum(table.c.number).label("number"))
                     .group_by(table.c.hour, table.c.lane, table.c.outcome)).all()
-    days: dict[tuple[str, str, str], int] = {}
-    for row in rows:
-        key = (utc_day(Instant(row.hour)).isoformat(), row.lane, row.outcome)
-        days[key] = days.get(key, 0) + int(row.number)
-    return [{"day": day, "lane": lane, "outcome": outcome, "number": number}
-            for (day, lane, outcome), number in sorted(days.items())]
+    return [{"day": utc_day(Instant(row.hour)).isoformat(), "lane": row.lane, "outcome": row.outcome,
+             "number": int(row.number)} for row in rows]
+
+
+def _lanes(found: list[dict[str, Any]], months: bool) -> list[dict[str, Any]]:
+    sums: dict[tuple[str, str, str], int] = {}
+    for one in found:
+        key = (one["day"][:7] if months else one["day"], one["lane"], one["outcome"])
+        sums[key] = sums.get(key, 0) + one["number"]
+    return [{"month" if months else "day": when, "lane": lane, "outcome": outcome, "number": number}
+            for (when, lane, outcome), number in sorted(sums.items())]

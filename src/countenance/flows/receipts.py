@@ -7,11 +7,13 @@ nothing more is claimed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from countenance.clock import utc_text
 from countenance.consent.consents import Consent
-from countenance.errors import BadInput, StoreFault
+from countenance.errors import CountenanceError, StoreFault
 from countenance.formats import log_entries, signed_note
 from countenance.formats import receipts as form
 from countenance.formats.notices import Notice
@@ -20,7 +22,7 @@ from countenance.formats.signed_note import NoteKey
 from countenance.quantities import DAY, Instant, PersonId, PurposeId
 from countenance.storage.outbox import Entry
 from countenance.storage.unit import Unit
-from countenance.transparency.log import receipt_name
+from countenance.transparency.log import origin, receipt_name
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
@@ -29,25 +31,49 @@ _MOST = 16
 """Events that are looked through for the one that a receipt begins with."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What one receipt is about: the person's own events, oldest first, and what it says besides."""
+
+    at: Instant
+    events: Sequence[Entry]
+    facts: dict[str, Any]
+
+
 def write(venue: Venue, kind: str, person: PersonId, at: Instant, events: Sequence[Entry],
           facts: dict[str, Any]) -> str:
     """Return a signed receipt over the person's own events, oldest first, each with its nonce and its proof.
 
-    Raises StoreFault (signer-*, log-*); an erasure is given a receipt without proofs rather than none.
+    Raises StoreFault (signer-*, log-*); an erasure is given a receipt without proofs rather than none, whatever it is
+    that went wrong: what it tells of has happened.
     """
+    return write_all(venue, kind, person, [Told(at, events, facts)])[0]
+
+
+def write_all(venue: Venue, kind: str, person: PersonId, told: Sequence[Told]) -> list[str]:
+    """Return several receipts of one person, as `write`. For all of them the log and its witnesses are asked once."""
     signer = venue.signer("receipt")
+    events = [event for one in told for event in one.events]
     try:
         proven, note = venue.log.prove(events)
         log: dict[str, Any] = {"checkpoint": note.encode()}
-    except (StoreFault, BadInput, OSError) as fault:
+    except Exception as fault:
         if kind != "erasure":
             raise
         proven = [Proven(event.leaf, event.nonce, event.record, -1, ()) for event in events]
-        log = {"checkpoint": "", "log_fault": getattr(fault, "code", "store-io")}
-    return form.write({
-        "kind": kind, "venue": venue.venue_id, "venue_name": venue.settings.name, "person": person,
-        "at": utc_text(at), "origin": _log_key(venue).name, "keys": keys(venue), **log,
-        **facts}, proven, signer.key, signer.kid)
+        log = {"checkpoint": "", "log_fault": _code(fault)}
+    known = _keys_at_least(venue) if kind == "erasure" else keys(venue)
+    said = {"kind": kind, "venue": venue.venue_id, "venue_name": venue.settings.name, "person": person,
+            "origin": signed_note.read_key(known["log"]).name, "keys": known, **log}
+    left = iter(proven)
+    return [form.write({**said, "at": utc_text(one.at), **one.facts}, list(islice(left, len(one.events))),
+                       signer.key, signer.kid) for one in told]
+
+
+def _code(fault: Exception) -> str:
+    if isinstance(fault, CountenanceError):
+        return fault.code
+    return "store-io" if isinstance(fault, OSError) else "internal"
 
 
 def keys(venue: Venue) -> dict[str, Any]:
@@ -55,6 +81,15 @@ def keys(venue: Venue) -> dict[str, Any]:
     receipt = signed_note.key_of(venue.signer("receipt").key, receipt_name(venue.venue_id))
     return {"log": _log_key(venue).text, "receipt": receipt.text,
             "witnesses": [key.text for _, key in venue.witnesses()]}
+
+
+def _keys_at_least(venue: Venue) -> dict[str, Any]:
+    try:
+        return keys(venue)
+    except StoreFault:  # a witness's line in the settings is no key, say
+        log, receipt = (signed_note.key_of(venue.signer(use).key, name(venue.venue_id))
+                        for use, name in (("log", origin), ("receipt", receipt_name)))
+        return {"log": log.text, "receipt": receipt.text, "witnesses": []}
 
 
 def _log_key(venue: Venue) -> NoteKey:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LONGEST = 2_000
 """Characters of a complaint, or of why something was done."""
 
+IN_THE_CLEAR = 300
+"""Characters of what goes into everybody's copy of the log."""
+
 DESK, ASKED = "desk", "the person asked"
 GATE_MARK = "gate"
 
@@ -35,7 +38,9 @@ def disclosure(venue: Venue, person: PersonId, to: str, what: str, why: str) -> 
     body = {"to": _text(to), "what": _text(what), "why": _text(why)}
     with venue.store.write() as unit:
         people.row(unit, person)
-        return unit.tell_of(person, "disclosure", body)
+        entry = unit.tell_of(person, "disclosure", body)
+    venue.log.sign_if_possible()  # from here on it cannot be undone by putting the store back
+    return entry
 
 
 def complaint(venue: Venue, person: PersonId, text: str) -> Entry:
@@ -43,14 +48,18 @@ def complaint(venue: Venue, person: PersonId, text: str) -> Entry:
     body = {"text": _text(text)}
     with venue.store.write() as unit:
         people.row(unit, person)
-        return unit.tell_of(person, "complaint", body)
+        entry = unit.tell_of(person, "complaint", body)
+    venue.log.sign_if_possible()
+    return entry
 
 
 def order(venue: Venue, authority: str, reference: str, what: str) -> None:
     """Write down, in the clear, that an authority ordered something; it may name no person. Raises BadInput."""
-    body = {"authority": _text(authority), "reference": _text(reference), "what": _text(what)}
+    body = {"authority": _text(authority, IN_THE_CLEAR), "reference": _text(reference, IN_THE_CLEAR),
+            "what": _text(what, IN_THE_CLEAR)}
     with venue.store.write() as unit:
         unit.tell("order", body)
+    venue.log.sign_if_possible()
 
 
 def gate(unit: Unit, threshold: str) -> None:
@@ -62,8 +71,8 @@ def gate(unit: Unit, threshold: str) -> None:
         unit.set_mark(GATE_MARK, Instant(int(opened)))
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = LONGEST) -> str:
     text = text.strip()
-    if not text or len(text) > LONGEST or not all(c.isprintable() or c == "\n" for c in text):
-        raise BadInput("record-text", f"Say it in 1 to {LONGEST} plain characters.")
+    if not text or len(text) > longest or not all(c.isprintable() or c == "\n" for c in text):
+        raise BadInput("record-text", f"Say it in 1 to {longest} plain characters.")
     return text

@@ -128,7 +128,7 @@ def roll_forward(venue: Venue) -> None:
     """
     faults = _Faults()
     # An erasure ends after the withdrawals that it began.
-    for stories in (("withdraw", "expire", "replace"), ("erase",)):
+    for stories in (("withdraw", "expire", "replace", "lose"), ("erase",)):
         with venue.store.read() as unit:
             begun = intents.pending(unit, *stories)
         for intent in begun:

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
 
+from countenance import durable
 from countenance.errors import BadInput, StoreFault
 from countenance.formats import checkpoints, log_entries, merkle, tiles
 from countenance.formats.checkpoints import Checkpoint
 from countenance.formats.signed_note import NoteKey
+from countenance.quantities import Instant
 from countenance.storage import schema, sequence
 from countenance.storage.outbox import CHAFF_BYTES, TAG_BYTES
 from countenance.storage.unit import Unit
 from countenance.transparency import mirror, publish
-from countenance.transparency.log import Signed
+from countenance.transparency.log import MARK, Signed
 from countenance.transparency.tree import Tree
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def replay(venue: Venue, copy: Path | None = None) -> Replayed:
             unit.set_mark("asked_from", unit.now)  # whatever becomes of this restore: something is lost
     if anew:  # only now: an older store must never find nothing that was signed for its own log
         venue.log.set_aside_unreadable()
+        _move_away(venue.folder / publish.FOLDER)
     return Replayed(len(missing), anew)
 
 
@@ -140,9 +143,21 @@ def _begin_anew(unit: Unit, tree: Tree, signed: Signed | None, known: Checkpoint
                default=None)
     sequence.begin(unit.connection)
     unit.set_mark("asked_from", unit.now)
+    unit.set_mark(MARK, Instant(0))  # the new one has signed nothing yet
     unit.tell("log-began-anew", {
         "before": tree.head.generation, "size": last.size if last else tree.size,
         "root": last.root if last else b""})
+
+
+def _move_away(folder: Path) -> None:
+    """Keep what was published of the log before under another name; the new one is published in its place."""
+    if not folder.exists():
+        return
+    number = next(n for n in range(1, 10_000) if not folder.with_name(f"{folder.name}.{n}").exists())
+    try:
+        durable.sync(folder.rename(folder.with_name(f"{folder.name}.{number}")))
+    except OSError:
+        raise StoreFault("store-io", "The log before could not be moved away.") from None
 
 
 def _unknown() -> BadInput:

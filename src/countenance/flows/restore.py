@@ -253,10 +253,10 @@ def _settled(venue: Venue, progress: Callable[[int, int], None], log: Path | Non
         present = venue.keys.ids()
         nameless, unopened = _without_record(unit.connection, present), _faces_without_key(unit.connection, present)
     for person in nameless:
-        withdraw.erase(venue, person)
+        withdraw.forget(venue, person)
     unopened = [(person, face) for person, face in unopened if person not in nameless]
     for person, face in unopened:
-        withdraw.withdraw(venue, person, face, State.REPLACED)
+        withdraw.end(venue, person, face, State.LOST)
     with venue.store.read() as unit:
         standing = select(func.count()).where(schema.consent.c.state == State.GIVEN.value)
         asked = int(unit.run(standing).scalar_one()) if ask else 0

@@ -2,7 +2,8 @@
 
 (1) what was begun and failed is finished, and consents whose time is over are ended, by the same steps as a withdrawal;
 (2) people whose `delete_at` has passed are erased; (3) other rows past theirs are deleted, and after an erasure both
-files written anew; (4) a rotation that is due is done; (5) the mark that it ran; (6) the log is published.
+files written anew; (4) a rotation that is due is done; (5) the mark that it ran; (6) the log is published. Nobody is
+there to take a receipt, so none is written, and no witness asked before (6).
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     total = len(expired) + len(people)
     for done, (person, purpose) in enumerate(expired):
         with suppress(Refused):  # renewed or withdrawn since they were listed
-            withdraw.withdraw(venue, person, purpose, State.EXPIRED)
+            withdraw.end(venue, person, purpose, State.EXPIRED)
         progress(done + 1, total)
     for done, person in enumerate(people):                                  # (2)
-        withdraw.erase(venue, person)
+        withdraw.forget(venue, person)
         progress(len(expired) + done + 1, total)
     rows = _old_rows(venue, count_only=False)                               # (3)
     revocations.post(venue)

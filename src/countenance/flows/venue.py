@@ -162,7 +162,8 @@ class Venue:
     def _log_signer(self) -> Signer:
         if self._cosigner is None and self.settings.witnesses:
             self._cosigner = witnesses.cosigner(self.settings.witnesses)
-        return Signer(self.venue_id, self.signer("log").key, self._cosigner)
+        older = tuple(key.public_bytes_raw() for key in signing.retired(self.folder / SIGNING, "log"))
+        return Signer(self.venue_id, self.signer("log").key, self._cosigner, older)
 
     def threshold(self, comparison: str) -> Threshold:
         """Return the threshold of a comparison, "verify" or "search".

@@ -3,6 +3,9 @@
 (1) stop matching, and (2) log it, in one transaction with an intent; (3) destroy the key; (4) delete the
 ciphertext and log the erasure; (5) the receipt. After (1) the face is compared by nobody, whatever
 crashes; an interrupted withdrawal is rolled forward at the next opening. No reason, no fee, any channel.
+
+Receipts come last, once every face of a story is gone: they wait for locks and for witnesses, and a face never does.
+What nobody is there to be handed (by the sweep, by recovery) is not written.
 """
 
 from __future__ import annotations
@@ -29,8 +32,22 @@ if TYPE_CHECKING:
 
 STOPPED, DESTROYED = 1, 2
 _YEAR = 366 * DAY
-_STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire", State.REPLACED: "replace"}
+_STORY = {State.WITHDRAWN: "withdraw", State.EXPIRED: "expire", State.REPLACED: "replace",
+          State.LOST: "lose"}
 _ENDED = {story: state for state, story in _STORY.items()}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A consent that has ended, with its face gone: what its receipt will say. `events`: oldest first."""
+
+    person: PersonId
+    purpose: PurposeId
+    how: State
+    at: Instant
+    final_by: Instant | None
+    copies_open_until: Instant
+    events: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,12 @@ class Withdrawn:
 
 
 def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.WITHDRAWN) -> Withdrawn:
-    """Withdraw one consent, for good. Raises Refused(purpose-unknown, consent-missing), StoreFault.
+    """Withdraw one consent, for good, and write its receipt. Raises Refused, StoreFault as `end`."""
+    return told(venue, [end(venue, person, purpose, how)])[0]
+
+
+def end(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.WITHDRAWN) -> Ended:
+    """Take every step of a withdrawal but the receipt. Raises Refused(purpose-unknown, consent-missing), StoreFault.
 
     `how` is EXPIRED when the sweep ends a consent whose time is over, REPLACED when the pass that the face was in is
     lost (`replace`); the steps are the same. One that failed half
@@ -64,8 +86,8 @@ def withdraw(venue: Venue, person: PersonId, purpose: PurposeId, how: State = St
     return finish(venue, intent)
 
 
-def finish(venue: Venue, intent: Intent) -> Withdrawn:
-    """Take a withdrawal from its intent to the end; also what recovery and the sweep call."""
+def finish(venue: Venue, intent: Intent) -> Ended:
+    """Take a withdrawal from its intent to where only the receipt is missing; also what recovery and the sweep call."""
     if intent.step <= STOPPED:
         venue.keys.destroy_of(intent.person, intent.purpose, intent.keys)   # (3)
         with venue.store.write() as unit:
@@ -75,10 +97,27 @@ def finish(venue: Venue, intent: Intent) -> Withdrawn:
         due = _promise_rotation(venue, unit)  # again: a rotation may have come between, and left this key
         now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
-    receipt = receipts.write(venue, "erasure", intent.person, now, events, {   # (5)
-        "purpose": intent.purpose, "ended": _ENDED[intent.story].value, "final": final_by is None,
-        "final_by": utc_text(final_by or now), "copies_open_until": utc_text(due)})
-    return Withdrawn(intent.person, intent.purpose, "final" if final_by is None else "final_by", final_by, due, receipt)
+    return Ended(intent.person, intent.purpose, _ENDED[intent.story], now, final_by, due, events)
+
+
+def told(venue: Venue, ended: list[Ended]) -> list[Withdrawn]:
+    """Write the receipts of consents of one person that have ended. Raises StoreFault (signer-*)."""
+    if not ended:
+        return []
+    texts = receipts.write_all(venue, "erasure", ended[0].person, [_facts(one) for one in ended])   # (5)
+    return [_withdrawn(one, text) for one, text in zip(ended, texts, strict=True)]
+
+
+def _withdrawn(ended: Ended, receipt: str) -> Withdrawn:
+    return Withdrawn(ended.person, ended.purpose, "final" if ended.final_by is None else "final_by", ended.final_by,
+                     ended.copies_open_until, receipt)
+
+
+def _facts(ended: Ended | Gone) -> receipts.Told:
+    purpose, how = ("", "erased") if isinstance(ended, Gone) else (ended.purpose, ended.how.value)
+    return receipts.Told(ended.at, ended.events, {
+        "purpose": purpose, "ended": how, "final": ended.final_by is None,
+        "final_by": utc_text(ended.final_by or ended.at), "copies_open_until": utc_text(ended.copies_open_until)})
 
 
 def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: State) -> Intent:
@@ -129,7 +168,8 @@ def _forget(unit: Unit, intent: Intent) -> list[Entry]:
     unit.run(update(issued).where(issued.c.person_id == intent.person, issued.c.purpose_id == intent.purpose)
              .values(pass_key=None))
     unit.move_gallery(intent.purpose)
-    entry = unit.tell_of_even_if_lost(intent.person, "template-erased", {"purpose": intent.purpose})
+    entry = unit.tell_of_even_if_lost(intent.person, "template-erased",
+                                      {"person": intent.person, "purpose": intent.purpose})
     intents.end(unit, intent)
     if log_entries.read_record(entry.record).number == 0:  # in nobody's chain, as the record key is lost
         return [entry]
@@ -142,6 +182,18 @@ def _forget(unit: Unit, intent: Intent) -> list[Entry]:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """A person whose last row is gone: what the receipt for the whole will say, and one for each of `ended`."""
+
+    person: PersonId
+    ended: list[Ended]
+    at: Instant
+    final_by: Instant | None
+    copies_open_until: Instant
+    events: list[Entry]
+
+
+@dataclass(frozen=True)
 class Erased:
     """What a person who was erased takes home: a receipt for each consent ended now, and one for the whole."""
 
@@ -150,7 +202,14 @@ class Erased:
 
 
 def erase(venue: Venue, person: PersonId) -> Erased:
-    """Erase a person whole: withdraw everything, destroy the record key, delete every row.
+    """Erase a person whole, and write the receipts. Raises Refused, StoreFault as `forget`."""
+    gone = forget(venue, person)
+    *texts, receipt = receipts.write_all(venue, "erasure", person, [*map(_facts, gone.ended), _facts(gone)])
+    return Erased([_withdrawn(one, text) for one, text in zip(gone.ended, texts, strict=True)], receipt)
+
+
+def forget(venue: Venue, person: PersonId) -> Gone:
+    """Erase a person without a receipt: withdraw everything, destroy the record key, delete every row.
 
     What stays are leaves of the log that nobody can open or tie to anybody; the receipts that the person has
     are then the only proof. Raises Refused(person-unknown), StoreFault.
@@ -162,13 +221,13 @@ def erase(venue: Venue, person: PersonId) -> Erased:
     return go_on_erasing(venue, intent)
 
 
-def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
-    """Take an erasure from its intent to the end; also what recovery and the sweep call."""
+def go_on_erasing(venue: Venue, intent: Intent) -> Gone:
+    """Take an erasure from its intent to where only receipts are missing; also what recovery and the sweep call."""
     person = intent.person
     with venue.store.read() as unit:
         standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
         begun = [i.purpose for i in intents.pending(unit, *_ENDED, person=person)]
-    withdrawn = [withdraw(venue, person, purpose) for purpose in dict.fromkeys([*begun, *standing])]
+    ended = [end(venue, person, purpose) for purpose in dict.fromkeys([*begun, *standing])]
     venue.keys.destroy(intent.keys)
     with venue.store.write() as unit:
         due = _promise_rotation(venue, unit)
@@ -177,16 +236,13 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Erased:
         _blur(unit, person)
         for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
-        entry = unit.tell_for("person-erased", {"venue": venue.venue_id})
+        entry = unit.tell_for("person-erased", {"venue": venue.venue_id, "person": person})
         unit.move_forward()
         unit.set_mark("vacuum", unit.now)  # the sweep rewrites the file: pages keep shreds of rows that were moved
         intents.end(unit, intent)
         now, final_by = unit.now, revocations.final_by(unit)
     venue.store.empty_wal()
-    receipt = receipts.write(venue, "erasure", person, now, [entry], {
-        "purpose": "", "ended": "erased", "final": final_by is None, "final_by": utc_text(final_by or now),
-        "copies_open_until": utc_text(due)})
-    return Erased(withdrawn, receipt)
+    return Gone(person, ended, now, final_by, due, [entry])
 
 
 def _blur(unit: Unit, person: PersonId) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from countenance.errors import BadInput
-from countenance.formats import canonical
+from countenance.formats import canonical, ed25519
 
 _SIGN1, _ENCRYPT0 = 18, 16
 _EDDSA = canonical.encode({1: -8})
@@ -53,7 +53,7 @@ def verify1(message: bytes, key: Ed25519PublicKey, what: str, aad: bytes = b"",
     if kid != key_id(key):
         raise _altered(what)
     try:
-        key.verify(signature, canonical.encode(["Signature1", protected, aad, payload]))
+        ed25519.verify(key, signature, canonical.encode(["Signature1", protected, aad, payload]))
     except InvalidSignature:
         raise _altered(what) from None
     return payload

@@ -7,13 +7,14 @@ A note is text that ends in a line break, an empty line, and one line for each s
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from countenance.errors import BadInput
-from countenance.formats import strict64
+from countenance.formats import ed25519, strict64
 from countenance.quantities import END_OF_TIME, Instant
 
 PrivateKey = Ed25519PrivateKey
@@ -22,6 +23,7 @@ PrivateKey = Ed25519PrivateKey
 LOG, WITNESS = 0x01, 0x04
 """Kinds of key: Ed25519 over the note, Ed25519 over a cosignature/v1."""
 
+_NAME = re.compile(r"[!-*,-~]+")
 _DASH = "\u2014 "
 _ID_BYTES, _TIME_BYTES, _SIGNATURE_BYTES = 4, 8, 64
 MOST_SIGNATURES = 64
@@ -85,10 +87,10 @@ def read_key(text: str) -> NoteKey:
         name, key_id, rest = text.split("+", 2)
         data = strict64.decode(rest, 33)
         key = NoteKey(name, data[0], data[1:])
-        Ed25519PublicKey.from_public_bytes(key.public)
+        ed25519.require_point(key.public)
     except ValueError:
         raise BadInput("note-key", "This is not the public key of a log or a witness.") from None
-    if key.kind not in (LOG, WITNESS) or not _is_name(name) or key.key_id.hex() != key_id:
+    if key.kind not in (LOG, WITNESS) or not is_name(name) or key.key_id.hex() != key_id:
         raise BadInput("note-key", "This is not the public key of a log or a witness.")
     return key
 
@@ -142,7 +144,7 @@ def require_signed(note: Note, key: NoteKey) -> Instant:
         at = Instant(int.from_bytes(value[:_TIME_BYTES]))
         value, message = value[_TIME_BYTES:], _cosigned(note.text, at)
     try:
-        Ed25519PublicKey.from_public_bytes(key.public).verify(value, message)
+        ed25519.verify(Ed25519PublicKey.from_public_bytes(key.public), value, message)
     except InvalidSignature:
         raise BadInput("signature-wrong", "A signature does not belong to this text and key.") from None
     if at >= END_OF_TIME:
@@ -155,7 +157,7 @@ def _signature(line: str) -> Signature:
         raise ValueError
     name, _space, rest = line.removeprefix(_DASH).removesuffix("\n").partition(" ")
     data = strict64.decode(rest)
-    if not _is_name(name) or len(data) <= _ID_BYTES:
+    if not is_name(name) or len(data) <= _ID_BYTES:
         raise ValueError
     return Signature(name, data[:_ID_BYTES], data[_ID_BYTES:])
 
@@ -164,5 +166,6 @@ def _cosigned(text: str, at: Instant) -> bytes:
     return f"cosignature/v1\ntime {at}\n{text}".encode()
 
 
-def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and name.isprintable() and not any(c.isspace() for c in name)
+def is_name(name: str) -> bool:
+    """Say whether a key can have this name: visible ASCII without a plus, which all readers see the same way."""
+    return _NAME.fullmatch(name) is not None

@@ -76,6 +76,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def looking(engine: Engine) -> Iterator[Connection]:
+    """Give a connection outside any transaction, for one statement that reads: each sees its own moment."""
+    with told_plainly(), engine.connect().execution_options(countenance_begin=_OUTSIDE) as connection:
+        yield connection
+
+
 def empty_wal(engine: Engine) -> None:
     """Move everything out of the write-ahead log and cut it to nothing.
 

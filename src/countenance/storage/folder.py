@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from countenance.errors import StoreFault
 
@@ -19,6 +20,11 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover  # not on this system
     fcntl = None  # type: ignore[assignment]  # asked for below
+
+PATIENCE_S = 10.0
+"""Seconds for which a file that another process holds is waited for. What is done under one takes far less."""
+
+_PAUSE_S = 0.01
 
 
 class Tenancy:
@@ -69,15 +75,31 @@ def held_alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def waited_for(file: Path) -> Iterator[None]:
-    """Hold a file, made where it is missing, until the block ends; wait for whoever has it. Raises OSError."""
+def waited_for(file: Path, seconds: float = PATIENCE_S) -> Iterator[None]:
+    """Hold a file, made where it is missing, until the block ends; wait up to `seconds` for whoever has it.
+
+    Not for ever: a process that was stopped keeps what it holds. Raises OSError; StoreFault(store-busy).
+    """
     handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        _wait(handle, seconds)
         yield
     finally:
         os.close(handle)
+
+
+def _wait(handle: int, seconds: float) -> None:
+    left, pause = round(seconds / _PAUSE_S), Event()
+    while fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not left:
+                raise StoreFault("store-busy", "Another process holds this data folder's lock; try again.") from None
+        else:
+            return
+        left -= 1
+        pause.wait(_PAUSE_S)
 
 
 def _alone(handle: int) -> bool:

@@ -128,6 +128,7 @@ event = Table(
 log = Table(
     "log", metadata,
     Column("generation", Integer, primary_key=True),   # the newest counts; another begins where a store is lost
+    Column("name", String(16), nullable=False),        # random, from the second on: copies may begin it twice
     Column("first", Integer, nullable=False),          # event_id of its entry 0
     Column("size", Integer, nullable=False),           # moved by compare-and-swap only (storage/sequence.py)
 )

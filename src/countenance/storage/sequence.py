@@ -7,6 +7,7 @@ all tiles can be made again from the events (`rebuild`).
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ class Head:
     """Where the log stands. Entry `i` is the event with id `first + i`."""
 
     generation: int
+    name: str
     first: int
     size: int
 
@@ -52,15 +54,20 @@ def head(connection: Connection) -> Head:
     row = connection.execute(_NEWEST).one_or_none()
     if row is None:
         raise StoreFault("log-missing", "The log of this data folder is missing.")
-    return Head(row.generation, row.first, row.size)
+    return Head(row.generation, row.name, row.first, row.size)
 
 
 def begin(connection: Connection) -> Head:
-    """Begin a log, or a new one where an older cannot be continued; return its head."""
+    """Begin a log, or a new one where an older cannot be continued; return its head.
+
+    Another than the first has a random name: from one backup it may be begun twice, and two logs of one name that
+    differ would look like forgery.
+    """
     generation = (connection.execute(select(func.max(_LOG.c.generation))).scalar_one() or 0) + 1
     newest = connection.execute(select(func.max(_EVENT.c.event_id))).scalar_one() or 0
-    connection.execute(insert(_LOG).values(generation=generation, first=newest + 1, size=0))
-    return Head(generation, newest + 1, 0)
+    name = "" if generation == 1 else secrets.token_hex(8)
+    connection.execute(insert(_LOG).values(generation=generation, name=name, first=newest + 1, size=0))
+    return Head(generation, name, newest + 1, 0)
 
 
 def advance(connection: Connection, was: Head, number: int) -> None:
@@ -138,4 +145,4 @@ def _put(connection: Connection, at: Head, level: int, number: int, data: bytes)
 
 
 def _damaged() -> StoreFault:
-    return StoreFault("log-damaged", "An entry of the log is missing or was altered; `log verify` says which.")
+    return StoreFault("log-damaged", "An entry of the log is missing or was altered; `log verify` tells more.")

@@ -1,13 +1,15 @@
 """Asking witnesses to cosign a checkpoint (C2SP tlog-witness, the client's side).
 
 Nothing that a witness answers is believed before its signature was checked with the key known for it. What a
-cosignature is worth depends on who runs the witness: one that the venue controls counts as none.
+cosignature is worth depends on who runs the witness: one that the venue controls counts as none. A proxy that the
+environment names is not used: what stands in the settings is what is asked.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
@@ -16,6 +18,7 @@ from countenance.clock import Clock, SystemClock
 from countenance.errors import BadInput, CountenanceError, Refused
 from countenance.formats import checkpoints, signed_note
 from countenance.formats.signed_note import WITNESS, Note, NoteKey, Signature
+from countenance.transparency.exchange import Line
 from countenance.transparency.witness import Request
 
 TIMEOUT_S = 3.0
@@ -110,15 +113,10 @@ def ask(witness: WitnessAt, note: str, prove: Prove, old: int = 0, *, client: ht
     parsed = signed_note.parse(note)
     size = checkpoints.parse(parsed).size
     old = min(old, size)
-    own = client or httpx.Client(timeout=TIMEOUT_S)
-    try:
-        asking = _Asking(witness, parsed, own, clock or SystemClock())
-        told = asking.once(old, prove)
-        if isinstance(told, int):
-            told = asking.once(_start(told, old, size), prove)
-    finally:
-        if client is None:
-            own.close()
+    asking = _Asking(witness, parsed, client, clock or SystemClock())
+    told = asking.once(old, prove)
+    if isinstance(told, int):
+        told = asking.once(_start(told, old, size), prove)
     if isinstance(told, int):
         raise Refused("witness-stale", f"{witness.key.name} names another size each time it is asked.")
     return parsed.with_line(told).encode()
@@ -134,7 +132,7 @@ def _start(told: int, asked: int, size: int) -> int:
 
 
 class _Asking:
-    def __init__(self, witness: WitnessAt, note: Note, client: httpx.Client, clock: Clock) -> None:
+    def __init__(self, witness: WitnessAt, note: Note, client: httpx.Client | None, clock: Clock) -> None:
         self.witness, self.note, self._client, self._clock = witness, note, client, clock
 
     def once(self, old: int, prove: Prove) -> Signature | int:
@@ -169,16 +167,24 @@ class _Asking:
 
     def _post(self, body: bytes) -> tuple[int, str, bytes]:
         """Return status, type and body. An answer that drips in is cut off like one that does not come."""
-        unreachable = BadInput("witness-unreachable", f"{self.witness.key.name} does not answer.")
+        line = Line()
+        try:
+            return line.exchange(TIMEOUT_S, lambda: self._exchanged(body, line))
+        except Exception:  # noqa: BLE001  # an address, or the machine's TLS: whatever it is, nobody's receipt waits
+            raise BadInput("witness-unreachable", f"{self.witness.key.name} does not answer.") from None
+        finally:
+            line.close()
+
+    def _exchanged(self, body: bytes, line: Line) -> tuple[int, str, bytes]:
         until, got = self._clock.monotonic() + TIMEOUT_S, bytearray()
         headers = {"content-type": "text/plain; charset=utf-8", "accept-encoding": "identity"}
-        try:
-            with self._client.stream("POST", f"{self.witness.url.rstrip('/')}/add-checkpoint", content=body,
-                                     headers=headers) as answer:
-                for part in answer.iter_raw():
-                    got += part
-                    if len(got) > LARGEST_ANSWER or self._clock.monotonic() > until:
-                        raise unreachable
-                return answer.status_code, answer.headers.get("content-type", ""), bytes(got)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            raise unreachable from None
+        with ExitStack() as opened:
+            client = self._client or opened.enter_context(httpx.Client(timeout=TIMEOUT_S, trust_env=False))
+            answer = opened.enter_context(client.stream(
+                "POST", f"{self.witness.url.rstrip('/')}/add-checkpoint", content=body, headers=headers,
+                extensions={"trace": line.told}))
+            for part in answer.iter_raw():
+                got += part
+                if len(got) > LARGEST_ANSWER or self._clock.monotonic() > until:
+                    raise ValueError(len(got))
+            return answer.status_code, answer.headers.get("content-type", ""), bytes(got)

@@ -8,7 +8,7 @@ be handed two histories.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from countenance.formats import checkpoints, signed_note, tiles
 from countenance.formats.checkpoints import Checkpoint
 from countenance.formats.receipts import Proven
 from countenance.formats.signed_note import Note, NoteKey, PrivateKey
+from countenance.quantities import Instant
 from countenance.storage.folder import waited_for
 from countenance.storage.outbox import Entry
-from countenance.storage.unit import Store
-from countenance.transparency.publish import FOLDER, published
+from countenance.storage.unit import Store, Unit
+from countenance.transparency.publish import FOLDER, published, signed_by
 from countenance.transparency.tree import Tree
 
 SIGNED, LOCK = "log.signed", "log.lock"
@@ -29,8 +30,15 @@ SIGNED, LOCK = "log.signed", "log.lock"
 
 UNREADABLE = "log.signed.unreadable"
 
-LONGEST_TAIL = 8_192
-"""Entries. Where more wait to be published none is kept beside the signature: publish more often, sweeping does."""
+MARK = "signed"
+"""Which generation of the log has signed anything: then the file must be there."""
+
+LONGEST_TAIL, LARGEST_TAIL = 8_192, 1 << 20
+"""Entries, bytes. Where more wait to be published none is kept beside the signature: publish more often, as sweeping
+does."""
+
+LARGEST = 8 << 20
+"""Bytes of that file that are read at all."""
 
 _END = b"\0"  # of the note in that file; behind it where the tail begins, in 8 bytes, and a bundle
 
@@ -39,9 +47,9 @@ Cosigner = Callable[[Note, Consistency], Note]
 """Adds what witnesses sign; given (old size, size) the second argument yields a consistency proof."""
 
 
-def origin(venue: str, generation: int = 1) -> str:
+def origin(venue: str, name: str = "") -> str:
     """Return the name of a venue's log: that of its key. A log that had to begin anew has another."""
-    return f"countenance.invalid/{venue}/log" + ("" if generation == 1 else f"/{generation}")
+    return f"countenance.invalid/{venue}/log" + (f"/{name}" if name else "")
 
 
 def receipt_name(venue: str) -> str:
@@ -51,15 +59,20 @@ def receipt_name(venue: str) -> str:
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs for the log of which venue; `cosign` asks the witnesses, if there are any."""
+    """Who signs for the log of which venue; `cosign` asks the witnesses, if there are any.
+
+    `older`: public keys (32 bytes each) that signed for it before.
+    """
 
     venue: str
     key: PrivateKey
     cosign: Cosigner | None = None
+    older: tuple[bytes, ...] = ()
 
-    def note_key(self, generation: int) -> NoteKey:
-        """Return the public key as others know it."""
-        return signed_note.key_of(self.key, origin(self.venue, generation))
+    def keys(self, name: str) -> list[NoteKey]:
+        """Return the public keys of the log of this name as others know them, the one in force first."""
+        whose = origin(self.venue, name)
+        return [signed_note.key_of(self.key, whose), *(NoteKey(whose, signed_note.LOG, old) for old in self.older)]
 
 
 @dataclass(frozen=True)
@@ -90,58 +103,88 @@ class Log:
 
     def key(self) -> NoteKey:
         """Return the public key of the log in force."""
+        return self.keys()[0]
+
+    def keys(self) -> list[NoteKey]:
+        """Return that key and the older ones of this log. Raises StoreFault(log-missing)."""
         with self._store.read() as unit:
-            return self._signer().note_key(Tree(unit.connection).head.generation)
+            return self._signer().keys(Tree(unit.connection).head.name)
 
     def first_key(self) -> NoteKey:
         """Return the public key of the venue's first log, where nothing says which one is in force."""
-        return self._signer().note_key(1)
+        return self._signer().keys("")[0]
 
-    def sign(self) -> tuple[Checkpoint, Note]:
-        """Return a checkpoint over the whole log, with what witnesses gave at once.
+    def sign(self, *, ask: bool = True) -> tuple[Checkpoint, Note]:
+        """Return a checkpoint over the whole log, with what witnesses gave at once; none is asked unless `ask`.
 
-        Raises StoreFault: log-behind, log-forked, log-damaged, log-missing, log-signed, store-io.
+        Raises StoreFault: log-behind, log-forked, log-damaged, log-missing, log-signed, log-other, store-io.
         """
         signer = self._signer()
         with self._locked():
             with self._store.read() as unit:
                 tree = Tree(unit.connection)
-                key = signer.note_key(tree.head.generation)
-                last = self._last(key)
-                _require_continued(tree, last)
-                found = Checkpoint(key.name, tree.size, tree.root(tree.size))
-                start = min(published_size(self._folder, key.name), tree.size)
-                start = tree.size if tree.size - start > LONGEST_TAIL else start
-                tail = tuple(tree.entries(start, tree.size))
+                keys = signer.keys(tree.head.name)
+                last, known = self._require_continued(unit, tree, keys)
+                found = Checkpoint(keys[0].name, tree.size, tree.root(tree.size))
+                start, tail = _tail(tree, known.size if known else 0)
             if last is not None and last.note.text == found.text and last.note.signatures:
                 note = last.note
             else:
                 note = Note(found.text, (signed_note.sign(found.text, found.origin, signer.key),))
                 self._keep(Signed(note, start, tail))
-        if signer.cosign is not None:  # not under the lock: a witness may be slow
+            if last is None:
+                with self._store.write() as unit:
+                    unit.set_mark(MARK, Instant(tree.head.generation))
+        if ask and signer.cosign is not None:  # not under the lock: a witness may be slow
             note = self._cosigned(note, signer.cosign)
         return found, note
 
-    def prove(self, entries: Sequence[Entry]) -> tuple[list[Proven], Note]:
-        """Return events with their proofs, and the checkpoint that those lead to. Raises as `sign`."""
-        checkpoint, note = self.sign()
+    def sign_if_possible(self) -> None:
+        """Sign for what was just committed, so that it cannot be undone unseen; a log that cannot be signed is told
+        of elsewhere (`require_continued`), and keeps nobody from what they came for.
+        """
+        with suppress(StoreFault):
+            self.sign(ask=False)
+
+    def prove(self, entries: Sequence[Entry], *, ask: bool = True) -> tuple[list[Proven], Note]:
+        """Return events with their proofs, and the checkpoint that those lead to. `ask`, and what is raised: `sign`."""
+        checkpoint, note = self.sign(ask=ask)
         with self._store.read() as unit:
             tree = Tree(unit.connection)
             return [proven(tree, entry, checkpoint.size) for entry in entries], note
 
     def require_continued(self, tree: Tree | None = None) -> None:
-        """Raise StoreFault(log-behind, log-forked, log-damaged) where the store does not contain what was signed.
+        """Raise StoreFault (log-behind, -forked, -damaged, -signed) unless the store contains what was signed.
 
         `tree`: the log as a transaction sees it that is not committed yet.
         """
-        if tree is None:
-            with self._store.read() as unit:
-                return self.require_continued(Tree(unit.connection))
-        return _require_continued(tree, self._last(self._signer().note_key(tree.head.generation)))
+        with self._store.read() as unit:
+            tree = tree or Tree(unit.connection)
+            self._require_continued(unit, tree, self._signer().keys(tree.head.name))
 
     def last_signed(self) -> Signed | None:
         """Return the newest checkpoint that was signed, or None before the first. Raises StoreFault(log-signed)."""
-        return self._last(self.key())
+        return self._last(self.keys())
+
+    def published(self) -> Note | None:
+        """Return the newest checkpoint that was published, if this log has signed it. Raises StoreFault(log-other)."""
+        return published(self._folder / FOLDER, self.keys())
+
+    def _require_continued(self, unit: Unit, tree: Tree,
+                           keys: list[NoteKey]) -> tuple[Signed | None, Checkpoint | None]:
+        """Return what was signed last and what was published last; the store contains both."""
+        last = self._last(keys)
+        if last is None and unit.mark(MARK) == tree.head.generation:
+            raise StoreFault("log-signed", "What the log has signed (log.signed) is missing; faces wait for `restore`.")
+        try:
+            note = published(self._folder / FOLDER, keys)
+        except StoreFault:  # of a log before this one
+            note = None
+        known = None if note is None else checkpoints.parse(note)
+        for signed in (known, None if last is None else last.checkpoint):
+            if signed is not None:
+                _require_contained(tree, signed)
+        return last, known
 
     def set_aside_unreadable(self) -> None:
         """Keep a damaged file of what an older log has signed under another name: the log in force signs its own.
@@ -161,29 +204,26 @@ class Log:
         except OSError:
             raise StoreFault("store-io", "What the log has signed could not be moved away.") from None
 
-    def _last(self, key: NoteKey) -> Signed | None:
-        """Return what was signed last for this log, also by an older key, without its signatures then."""
+    def _last(self, keys: Sequence[NoteKey]) -> Signed | None:
+        """Return what was signed last for this log; if by an older key, then without its signatures."""
         try:
-            found = _read((self._folder / SIGNED).read_bytes())
+            found = _read(durable.read(self._folder / SIGNED, LARGEST))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, BadInput):
             raise _unreadable() from None
-        if found.checkpoint.origin != key.name:  # of a log that had to begin anew
+        if found.checkpoint.origin != keys[0].name:  # of a log that had to begin anew
             return None
-        try:
-            signed_note.require_signed(found.note, key)
-        except BadInput as problem:
-            if problem.code == "signature-missing":
-                return replace(found, note=Note(found.note.text, ()))
-            raise _unreadable() from None
-        return found
+        by = signed_by(found.note, keys)
+        if by is None:
+            raise _unreadable()
+        return found if by == keys[0] else replace(found, note=Note(found.note.text, ()))
 
     def _cosigned(self, note: Note, cosign: Cosigner) -> Note:
         more = cosign(note, self._consistency)
         if more != note:
             with self._locked():
-                standing = self._last(signed_note.key_of(self._signer().key, checkpoints.parse(note).origin))
+                standing = self._last([signed_note.key_of(self._signer().key, checkpoints.parse(note).origin)])
                 if standing is not None and standing.note.text == more.text:
                     self._keep(replace(standing, note=more))
         return more
@@ -216,13 +256,13 @@ def proven(tree: Tree, entry: Entry, size: int) -> Proven:
     return Proven(entry.leaf, entry.nonce, entry.record, index, tree.inclusion(index, size))
 
 
-def published_size(folder: Path, origin_: str) -> int:
-    """Return how many entries of a log lie in the published folder; 0 where that holds none of it."""
-    try:
-        known = published(folder / FOLDER)
-    except StoreFault:
-        return 0
-    return known.size if known is not None and known.origin == origin_ else 0
+def _tail(tree: Tree, start: int) -> tuple[int, tuple[bytes, ...]]:
+    """Return the entries from `start` on, if they are not too many to be written down at every signature."""
+    if tree.size - start <= LONGEST_TAIL:
+        tail = tuple(tree.entries(start, tree.size))
+        if sum(map(len, tail)) <= LARGEST_TAIL:
+            return start, tail
+    return tree.size, ()
 
 
 def _read(data: bytes) -> Signed:
@@ -232,10 +272,7 @@ def _read(data: bytes) -> Signed:
     return Signed(note, start, tuple(tiles.unbundle(rest[8:], size - start)))
 
 
-def _require_continued(tree: Tree, last: Signed | None) -> None:
-    if last is None:
-        return
-    signed = last.checkpoint
+def _require_contained(tree: Tree, signed: Checkpoint) -> None:
     if signed.size > tree.size:
         raise StoreFault("log-behind", "This store is older than what its log has signed; faces wait for `restore`.")
     if tree.root(signed.size) != signed.root:

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from countenance import durable
 from countenance.clock import Clock, SystemClock
 from countenance.errors import BadInput
 from countenance.formats import checkpoints, log_entries, signed_note, tiles
+from countenance.transparency.exchange import Line
 
 if TYPE_CHECKING:
     import httpx  # a tenth of a second, which who reads a folder need not wait
@@ -40,60 +42,81 @@ class Folder:
 
     def read(self, path: str) -> bytes:
         """See `Mirror.read`."""
-        file = self._folder / path
         try:
-            if not file.exists():
-                raise BadInput("file-missing", f"{path} is missing from the log.")
-            if not file.is_file() or file.stat().st_size > LARGEST:  # a pipe would never end
-                raise _unreadable(path)
-            return file.read_bytes()
+            return durable.read(self._folder / path, LARGEST)
+        except (FileNotFoundError, NotADirectoryError):
+            raise BadInput("file-missing", f"{path} is missing from the log.") from None
         except OSError:
             raise _unreadable(path) from None
 
 
 class Address:
-    """A log behind http or https."""
+    """A log behind http or https. One file that does not come in time, and no other is asked for."""
 
     def __init__(self, url: str, client: httpx.Client, clock: Clock) -> None:
         self._url, self._client, self._clock = url.rstrip("/"), client, clock
+        self._line = Line()
 
     def read(self, path: str) -> bytes:
         """See `Mirror.read`. A file that drips in is cut off like one that does not come."""
-        import httpx
-
-        until, got = self._clock.monotonic() + TIMEOUT_S, bytearray()
         try:
-            with self._client.stream("GET", f"{self._url}/{path}", headers={"accept-encoding": "gzip"}) as answer:
-                if answer.status_code in {404, 410}:
-                    raise BadInput("file-missing", f"{path} is missing from the log.")
-                packed = answer.headers.get("content-encoding", "identity")
-                if answer.status_code != 200 or packed not in {"identity", "gzip"}:
-                    raise _unreadable(path)
-                unpacker = zlib.decompressobj(_GZIP) if packed == "gzip" else None
-                for part in answer.iter_raw():
-                    got += unpacker.decompress(part, LARGEST + 1 - len(got)) if unpacker else part
-                    if len(got) > LARGEST or self._clock.monotonic() > until:
-                        raise _unreadable(path)
-                if unpacker and not unpacker.eof:
-                    raise _unreadable(path)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, zlib.error):
+            return self._line.exchange(TIMEOUT_S, lambda: self._got(path))
+        except BadInput:
+            raise
+        except Exception:  # noqa: BLE001  # whatever an address brings forth: the file cannot be read
             raise _unreadable(path) from None
+
+    def close(self) -> None:
+        """Let go of the connection. One that did not answer in time is its thread's to close."""
+        if not self._line.cut:
+            self._client.close()
+        self._line.close()
+
+    def _got(self, path: str) -> bytes:
+        until, got = self._clock.monotonic() + TIMEOUT_S, bytearray()
+        with self._client.stream("GET", f"{self._url}/{path}", headers={"accept-encoding": "gzip"},
+                                 extensions={"trace": self._line.told}) as answer:
+            if answer.status_code in {404, 410}:
+                raise BadInput("file-missing", f"{path} is missing from the log.")
+            packed = answer.headers.get("content-encoding", "identity")
+            if answer.status_code != 200 or packed not in {"identity", "gzip"}:
+                raise _unreadable(path)
+            unpacker = zlib.decompressobj(_GZIP) if packed == "gzip" else None
+            for part in answer.iter_raw():
+                got += unpacker.decompress(part, LARGEST + 1 - len(got)) if unpacker else part
+                if len(got) > LARGEST or self._clock.monotonic() > until:
+                    raise _unreadable(path)
+            if unpacker and not unpacker.eof:
+                raise _unreadable(path)
         return bytes(got)
 
 
 @contextmanager
 def opened(place: str, clock: Clock | None = None) -> Iterator[Mirror]:
-    """Open a log at an address (http or https) or in a folder. Raises BadInput(log-missing)."""
-    if place.startswith(("http://", "https://")):
-        import httpx
+    """Open a log at an address (http or https) or in a folder. Raises BadInput(log-missing, log-unreadable).
 
-        with httpx.Client(timeout=TIMEOUT_S) as client:
-            yield Address(place, client, clock or SystemClock())
+    A proxy that the environment names is not used.
+    """
+    if place.startswith(("http://", "https://")):
+        address = _address(place, clock or SystemClock())
+        try:
+            yield address
+        finally:
+            address.close()
         return
     folder = Path(place)
     if not folder.is_dir():
         raise BadInput("log-missing", "There is no folder of that name to read a log from.")
     yield Folder(folder)
+
+
+def _address(url: str, clock: Clock) -> Address:
+    import httpx
+
+    try:
+        return Address(url, httpx.Client(timeout=TIMEOUT_S, trust_env=False), clock)
+    except Exception:  # noqa: BLE001  # the machine's TLS, say
+        raise BadInput("log-unreadable", "A log at an address cannot be read from this machine.") from None
 
 
 def checkpoint(mirror: Mirror) -> str:

@@ -108,7 +108,7 @@ class Monitor:
                     tuple(new.unreadable), witnesses, strangers, read)
 
     def believe(self, look: Look) -> None:
-        """Move the state to what was found; durable on return. Raises Refused(monitor-busy)."""
+        """Move the state to what was found; durable on return. Raises Refused(monitor-busy), StoreFault(store-busy)."""
         with waited_for(self._state.with_name(self._state.name + ".lock")):
             if self._bytes() != look.read:
                 raise Refused("monitor-busy", "Another monitor moved this state meanwhile; look again.")

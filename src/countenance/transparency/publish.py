@@ -7,14 +7,14 @@ then the checkpoint over them; a crash between leaves the older checkpoint with 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from countenance import durable
 from countenance.errors import BadInput, StoreFault
 from countenance.formats import checkpoints, signed_note, tiles
-from countenance.formats.checkpoints import Checkpoint
-from countenance.formats.signed_note import Note
+from countenance.formats.signed_note import Note, NoteKey
 from countenance.storage.unit import Store
 from countenance.transparency.tree import Tree
 
@@ -22,32 +22,48 @@ FOLDER, CHECKPOINT = "log", "checkpoint"
 Progress = Callable[[int, int], None]
 
 
-def published(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint that lies in a log's folder, its signature unchecked; None where there is none.
+LARGEST = 4 * signed_note.LARGEST
+"""Bytes of a checkpoint that are read at all."""
 
-    Raises StoreFault(log-published) where it cannot be read.
+
+def published(folder: Path, keys: Sequence[NoteKey]) -> Note | None:
+    """Return the checkpoint that lies in a log's folder, signed by one of `keys`; None where there is no such.
+
+    Others may write there: what our log did not sign is nothing to it. Raises StoreFault(log-other) where it is of
+    another log.
     """
     try:
-        text = (folder / CHECKPOINT).read_text(encoding="utf-8")
-        return checkpoints.parse(signed_note.parse(text))
-    except FileNotFoundError:
-        return None
+        note = signed_note.parse(durable.read(folder / CHECKPOINT, LARGEST).decode())
+        found = checkpoints.parse(note)
     except (OSError, UnicodeDecodeError, BadInput):
-        raise StoreFault("log-published", "The published checkpoint cannot be read.") from None
+        return None
+    if found.origin != keys[0].name:
+        raise StoreFault("log-other", "The folder holds another log; move it away, and keep it.")
+    return note if signed_by(note, keys) else None
 
 
-def publish(store: Store, folder: Path, note: Note, progress: Progress = lambda _done, _all: None) -> int:
+def signed_by(note: Note, keys: Sequence[NoteKey]) -> NoteKey | None:
+    """Return the first of these keys that signed a note, or None."""
+    for key in keys:
+        with suppress(BadInput):
+            signed_note.require_signed(note, key)
+            return key
+    return None
+
+
+def publish(store: Store, folder: Path, note: Note, standing: Note | None,
+            progress: Progress = lambda _done, _all: None) -> int:
     """Write what is new up to a checkpoint that was signed; return how many entries are published.
 
-    Files that are missing are written anew, and full tiles of hashes that have another length than they must. One at
+    `standing`: what `published` gave; where it is None nothing that lies there is believed, and all is written anew.
+    Otherwise files that are missing are, and full tiles of hashes that have another length than they must. One at
     a time (flows/log.py): of two, the one that is behind would take the place of the other. Raises StoreFault.
     """
     now = checkpoints.parse(note)
-    _require_ours(folder, now)
     try:
         with store.read() as unit:
             tree = Tree(unit.connection)
-            todo = list(_wanted(folder, now.size))
+            todo = list(_wanted(folder, now.size, afresh=standing is None))
             for done, (level, number, width) in enumerate(todo):
                 _write(folder, tree, level, number, width)
                 progress(done + 1, len(todo))
@@ -59,24 +75,13 @@ def publish(store: Store, folder: Path, note: Note, progress: Progress = lambda 
     return now.size
 
 
-def _require_ours(folder: Path, now: Checkpoint) -> None:
-    try:
-        standing = published(folder)
-    except StoreFault:  # half a file, or none of ours: it is replaced
-        return
-    if standing is not None and standing.origin != now.origin:
-        raise StoreFault("log-other", "The folder holds another log; move it away, and keep it.")
-    if standing is not None and standing.size > now.size:
-        raise StoreFault("log-behind", "This store is older than what its log has published.")
-
-
-def _wanted(folder: Path, size: int) -> Iterator[tuple[int, int, int]]:
+def _wanted(folder: Path, size: int, *, afresh: bool) -> Iterator[tuple[int, int, int]]:
     """Yield (level, number, width) of every file to write; level `tiles.ENTRIES` first, for a bundle."""
     for level, last, width in tiles.widths(size):
         for number in range(last + 1):
             wide = width if number == last else tiles.WIDTH
             for kind in (tiles.ENTRIES, level) if level == 0 else (level,):
-                if not _there(folder / tiles.path(kind, number, wide), kind, wide):
+                if afresh or not _there(folder / tiles.path(kind, number, wide), kind, wide):
                     yield kind, number, wide
 
 

@@ -88,7 +88,7 @@ class Witness:
 
         Raises BadInput: witness-body, witness-body-large, witness-old-large; Refused: witness-log-unknown,
         witness-log-signature, witness-stale (a `Stale`), witness-fork, witness-proof; StoreFault: witness-clock,
-        witness-store, witness-state. Then nothing was cosigned.
+        witness-store, witness-state, store-busy. Then nothing was cosigned.
         """
         asked = parse(body)
         signed = self._signed_by_its_log(asked)
@@ -107,7 +107,7 @@ class Witness:
         """
         path = self._file(origin)
         try:
-            note = signed_note.parse(path.read_bytes().decode())
+            note = signed_note.parse(durable.read(path, 2 * LARGEST_BODY).decode())
             at = signed_note.require_signed(note, self.key)
             found = checkpoints.parse(note)
         except FileNotFoundError:

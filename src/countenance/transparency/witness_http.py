@@ -1,10 +1,12 @@
 """The witness behind HTTP: POST /add-checkpoint (C2SP tlog-witness) and GET /, its public key.
 
 Needs the extra `server`. Every answer that is no cosignature is one sentence with its code; no request is logged.
+No connection lasts longer than CONNECTION_S, so that slow ones do not keep everybody else out for good.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import uvicorn
@@ -13,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from countenance.errors import BadInput, CountenanceError
 from countenance.transparency.witness import LARGEST_BODY, Stale, Witness
@@ -29,9 +32,26 @@ STATUS = {
     "witness-state": 500,
     "witness-store": 500,
     "witness-clock": 503,
+    "store-busy": 503,
 }
 SIZE = "text/x.tlog.size"
-_AT_ONCE, _GOODBYE_S = 64, 5
+
+CONNECTION_S = 20.0
+"""Seconds that a connection lasts at most, whatever came over it: who asks needs a moment of them."""
+
+_AT_ONCE, _GOODBYE_S = 256, 5
+
+
+class _Brief(H11Protocol):
+    """A connection with an end. uvicorn itself waits for ever for the end of a request's headers, and of its body."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._end = self.loop.call_later(CONNECTION_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
+        super().connection_lost(exc)
 
 
 def app_of(witness: Witness) -> Starlette:
@@ -67,7 +87,7 @@ def server_of(witness: Witness) -> uvicorn.Server:
     """Return the server; `run(sockets=[...])` serves until it is told to stop."""
     return uvicorn.Server(uvicorn.Config(
         app_of(witness), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-        limit_concurrency=_AT_ONCE, timeout_graceful_shutdown=_GOODBYE_S))
+        http=_Brief, limit_concurrency=_AT_ONCE, timeout_graceful_shutdown=_GOODBYE_S))
 
 
 async def _body(request: Request) -> bytes:

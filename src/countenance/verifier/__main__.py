@@ -10,6 +10,7 @@ from pathlib import Path
 
 from countenance.errors import CountenanceError
 from countenance.verifier import files
+from countenance.verifier.report import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,20 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         trust = files.read_trust(options.trust) if options.trust else None
     except CountenanceError as error:
-        sys.stderr.write(f"{error.sentence} [{error.code}]\n")
+        sys.stderr.write(f"{visible(error.sentence)} [{error.code}]\n")
         return error.exit_status
     for path in options.file:
         try:
             report = files.verify(path, trust)
             told.append({"file": str(path), **report.value()})
             if not options.json:
-                sys.stdout.writelines(f"{line}\n" for line in (f"{path} ({report.what})", *report.lines()))
+                sys.stdout.writelines(f"{line}\n" for line in (f"{visible(path)} ({report.what})", *report.lines()))
             report.require_ok()
         except CountenanceError as error:
             status = status or error.exit_status
-            sys.stderr.write(f"{path}: {error.sentence} [{error.code}]\n")
+            sys.stderr.write(f"{visible(f'{path}: {error.sentence}')} [{error.code}]\n")
     if options.json:
-        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(told) + "\n")
     return status
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from countenance.errors import BadInput
 from countenance.formats import log_entries, merkle
 from countenance.formats.checkpoints import Checkpoint
 from countenance.formats.log_entries import NONCE_BYTES, Record
 from countenance.formats.receipts import Proven
+
+NAMING = frozenset({"consent-given", "consent-renewed", "template-erased", "person-erased"})
+"""Types of event whose body has the person's id."""
 
 
 def opened(events: Sequence[Proven]) -> list[Record]:
@@ -47,6 +51,18 @@ def require_included(events: Sequence[Proven], head: Checkpoint) -> None:
     for event in events:
         leaf = merkle.leaf_hash(log_entries.sealed(event.leaf))
         merkle.require_inclusion(leaf, event.index, head.size, event.proof, head.root)
+
+
+def require_person(records: Sequence[Record], person: str) -> None:
+    """Check that each event that names its person names this one. Older ones name nobody. Raises BadInput(facts-other).
+    """
+    if any(record.type in NAMING and not same(record.body.get("person", person), person) for record in records):
+        raise BadInput("facts-other", "An event in the log names another person.")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values of a body are alike, of one type too: in Python True is 1."""
+    return type(one) is type(other) and bool(one == other)
 
 
 def _opened(event: Proven) -> Record:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from countenance.errors import BadInput
-from countenance.formats import checkpoints, log_entries, signed_note, tiles
+from countenance.formats import checkpoints, log_entries, signed_note
 from countenance.formats.receipt_codes import Code
-from countenance.formats.tiles import ENTRIES, WIDTH
+from countenance.formats.tiles import WIDTH
 from countenance.formats.trust import Trust
-from countenance.verifier import logs
+from countenance.verifier import files, logs
 from countenance.verifier.logs import Progress
 from countenance.verifier.report import FAILED, OK, UNCHECKED, Report, Step
 
@@ -17,12 +17,10 @@ from countenance.verifier.report import FAILED, OK, UNCHECKED, Report, Step
 def find(code: Code, folder: Path, trust: Trust | None, progress: Progress = lambda _done, _all: None) -> Report:
     """Check the log in `folder`, and that entry `code.index` is the leaf of the code.
 
-    Raises BadInput(file-unreadable) where there is no log. Steps 1 to 7 are those of a log; 8 is the code's.
+    Steps 1 to 7 are those of a log; 8 is the code's. Raises BadInput: file-unreadable, file-too-large where there is
+    no log.
     """
-    try:
-        text = (folder / "checkpoint").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise BadInput("file-unreadable", "There is no log in this folder.") from None
+    text = files.checkpoint_of(folder)
     report = logs.verify(folder, text, trust, progress)
     return Report("receipt code", (*report.steps, _step(code, folder, text, report)), report.trusted)
 
@@ -46,6 +44,5 @@ def _require(code: Code, folder: Path, text: str) -> None:
         raise BadInput("receipt-unpublished", "This copy of the log is older than the receipt; get a newer one.")
     number, place = divmod(code.index, WIDTH)
     width = min(WIDTH, head.size - number * WIDTH)
-    path = folder / tiles.path(ENTRIES, number, width)
-    if tiles.unbundle(path.read_bytes(), width)[place] != log_entries.sealed(code.leaf):
+    if logs.entries_of(folder, number, width)[place] != log_entries.sealed(code.leaf):
         raise BadInput("receipt-not-in-log", "The log has another entry in the place that this receipt says.")

@@ -13,7 +13,7 @@ from countenance.formats.evidence import Files
 from countenance.formats.log_entries import Clear, Record
 from countenance.formats.notices import Notice
 from countenance.formats.trust import Trust
-from countenance.verifier import chain
+from countenance.verifier import chain, page_builder
 from countenance.verifier.checkpoints import cosigned, require_keys, require_witnesses
 from countenance.verifier.report import Report, Unchecked, follow
 
@@ -57,11 +57,18 @@ class _Evidence:
         key = Ed25519PublicKey.from_public_bytes(self.content.keys.receipt.public)
         if isinstance(self.given, bytes):
             form.require_signed(self.files_of(), key)
-            return "The venue has signed the facts and the files, and the page has exactly these facts in it."
+            return f"The venue has signed the facts and the files. {self._told_of_page()}"
         if self.signature is None:
             raise Unchecked("There is no evidence.sig beside it.")
         form.require_facts_signed(self.given, self.signature, key)
         return "The venue has signed the facts."
+
+    def _told_of_page(self) -> str:
+        files = self.files_of()
+        if files.page == page_builder.render(files.facts, files.signature):
+            return "The page is the one that this program makes of exactly these facts."
+        return ("The page has exactly these facts in it, but is NOT the one that this program makes of them: another "
+                "version made it, or somebody else, and what it shows may be something else than what is checked here.")
 
     def checkpointed(self) -> str:
         self.head, self.note = checkpoints.read(self.content.checkpoint, self.content.keys.log)
@@ -95,6 +102,7 @@ class _Evidence:
         chain.require_whole(self.content.events, self.records)
         if bool(self.records) != (self.content.kind == "person"):
             raise BadInput("chain-gap", "An event is missing, or is somebody else's, or not in its place.")
+        chain.require_person(self.records, self.content.person)
         if not self.records:
             return "It is about the venue, and so has no person's events."
         return f"Events 1 to {len(self.records)} are there, each tied to the one before."
@@ -147,7 +155,7 @@ def _require_same(name: dict[str, Any], held: dict[str, Notice]) -> None:
     if not name:
         return
     notice = held[name["hash"]]
-    if (notice.purpose != name["purpose"] or name.get("version", notice.version) != notice.version
+    if (notice.purpose != name["purpose"] or not chain.same(name.get("version", notice.version), notice.version)
             or ("language" in name and name["language"] not in list(notice.texts))):  # a list: it may be anything
         raise _other_notice()
 

@@ -12,7 +12,7 @@ from countenance.formats import trust as trust_form
 from countenance.formats.trust import Trust
 from countenance.verifier import checkpoints, evidence, logs, receipts
 from countenance.verifier.logs import Progress
-from countenance.verifier.report import Report
+from countenance.verifier.report import Report, visible
 
 LARGEST = evidence_form.LARGEST
 _FORMAT = re.compile(r'^ "format": "countenance/(evidence|receipt)/', re.MULTILINE)
@@ -25,14 +25,14 @@ def verify(path: Path, trust: Trust | None = None, progress: Progress = lambda _
     Raises BadInput: file-unreadable, file-too-large, file-unknown.
     """
     if path.is_dir():
-        return logs.verify(path, _text(path / "checkpoint"), trust, progress)
+        return logs.verify(path, checkpoint_of(path), trust, progress)
     beside = path.with_name(evidence_form.SIGNATURE)
     try:
         return verify_bytes(_read(path), trust, _text(beside) if beside.is_file() else None)
     except BadInput as error:
         if error.code != "file-unknown":
             raise
-        raise BadInput(error.code, f"{path.name} is no receipt, evidence, checkpoint or log.") from None
+        raise BadInput(error.code, f"{visible(path.name)} is no receipt, evidence, checkpoint or log.") from None
 
 
 def verify_bytes(data: bytes, trust: Trust | None = None, signature: str | None = None) -> Report:
@@ -65,6 +65,14 @@ def read_trust(path: Path) -> Trust:
     return trust_form.parse(_text(path))
 
 
+def checkpoint_of(folder: Path) -> str:
+    """Return the text of a log's checkpoint. Raises BadInput: file-unreadable, file-too-large."""
+    path = folder / "checkpoint"
+    if path.is_symlink():
+        raise BadInput("file-unreadable", "checkpoint is a link, and no link belongs into a log's folder.")
+    return _text(path)
+
+
 def _unknown() -> BadInput:
     return BadInput("file-unknown", "This is no receipt, evidence, checkpoint or log.")
 
@@ -73,16 +81,16 @@ def _text(path: Path) -> str:
     try:
         return _read(path).decode()
     except UnicodeDecodeError:
-        raise BadInput("file-unreadable", f"{path.name} is not a text in UTF-8.") from None
+        raise BadInput("file-unreadable", f"{visible(path.name)} is not a text in UTF-8.") from None
 
 
 def _read(path: Path) -> bytes:
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
-            raise BadInput("file-unreadable", f"{path.name} is not a file.")
+            raise BadInput("file-unreadable", f"{visible(path.name)} is not a file.")
         if about.st_size > LARGEST:
-            raise BadInput("file-too-large", f"{path.name} is larger than 64 MiB.")
+            raise BadInput("file-too-large", f"{visible(path.name)} is larger than 64 MiB.")
         return path.read_bytes()
     except (OSError, ValueError):
-        raise BadInput("file-unreadable", f"{path.name} cannot be read.") from None
+        raise BadInput("file-unreadable", f"{visible(path.name)} cannot be read.") from None

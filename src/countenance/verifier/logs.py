@@ -5,6 +5,7 @@ One pass over the files, keeping one tile of each level: a log of any length tak
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,14 @@ def verify(folder: Path, text: str, trust: Trust | None, progress: Progress = la
                   trusted=trust is not None)
 
 
+def entries_of(folder: Path, number: int, width: int) -> list[bytes]:
+    """Return the first `width` entries of a bundle in the log's folder. Raises BadInput: bundle-missing, bundle-short.
+    """
+    missing = BadInput("bundle-missing", "A bundle of the log's entries is missing.")
+    data, held = _read(folder, ENTRIES, number, width, _LARGEST_BUNDLE, missing)
+    return tiles.unbundle(data, held)[:width]
+
+
 class _Log:
     def __init__(self, folder: Path, head: Head, progress: Progress) -> None:
         self._folder, self._head, self._progress = folder, head, progress
@@ -43,6 +52,7 @@ class _Log:
     def entries(self) -> str:
         """Check each entry against the lowest tiles, and take note of the tiles above on the way."""
         size = self._checkpoint.size
+        _require_as_many(self._folder, -(-size // WIDTH))
         self._grow(-(-size // WIDTH))
         for number in range(-(-size // WIDTH)):
             width = min(WIDTH, size - number * WIDTH)
@@ -102,28 +112,52 @@ class _Log:
         self._add(level + 1, merkle.root(hashes))
 
     def _bundle(self, number: int, width: int) -> list[bytes]:
-        missing = BadInput("bundle-missing", "A bundle of the log's entries is missing.")
-        data, held = self._read(ENTRIES, number, width, _LARGEST_BUNDLE, missing)
-        entries = tiles.unbundle(data, held)[:width]
+        entries = entries_of(self._folder, number, width)
         for entry in entries:
             log_entries.parse(entry)
         return [merkle.leaf_hash(entry) for entry in entries]
 
     def _tile(self, level: int, number: int, width: int) -> list[bytes]:
         missing = BadInput("tile-missing", "A tile of the log is missing.")
-        data, held = self._read(level, number, width, WIDTH * HASH_BYTES, missing)
+        data, held = _read(self._folder, level, number, width, WIDTH * HASH_BYTES, missing)
         return tiles.split(data, held)[:width]
 
-    def _read(self, level: int, number: int, width: int, largest: int, missing: BadInput) -> tuple[bytes, int]:
-        """Return a tile's bytes and its width: the full one stands in for a partial one that was cleared away."""
-        for held in dict.fromkeys((width, WIDTH)):
-            path = self._folder / tiles.path(level, number, held)
-            try:
-                about = path.stat()
-                if stat.S_ISREG(about.st_mode) and about.st_size <= largest:
-                    return path.read_bytes(), held
-            except (OSError, ValueError):
-                continue
-            if stat.S_ISREG(about.st_mode):
-                return b"", held  # too long; the reader says so
-        raise missing
+
+def _read(folder: Path, level: int, number: int, width: int, largest: int, missing: BadInput) -> tuple[bytes, int]:
+    """Return a tile's bytes and its width: the full one stands in for a partial one that was cleared away."""
+    for held in dict.fromkeys((width, WIDTH)):
+        try:
+            path = _straight(folder, tiles.path(level, number, held))
+            about = path.lstat()
+            if stat.S_ISREG(about.st_mode) and about.st_size <= largest:
+                return path.read_bytes(), held
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(about.st_mode):
+            return b"", held  # too long; the reader says so
+    raise missing
+
+
+def _straight(folder: Path, name: str) -> Path:
+    """Return where a file lies. Raises OSError where a link leads there: with links a few files are a log of any size.
+    """
+    path = folder
+    for part in name.split("/"):
+        path /= part
+        if stat.S_ISLNK(path.lstat().st_mode):
+            raise FileNotFoundError
+    return path
+
+
+def _require_as_many(folder: Path, bundles: int) -> None:
+    """Check that there can be so many bundles. Raises BadInput(bundle-missing).
+
+    A checkpoint that nobody vouches for may claim any size, and reading up to what is missing would take years.
+    """
+    left = bundles
+    for _here, _folders, files in os.walk(folder / "tile" / "entries"):
+        left -= len(files)
+        if left <= 0:
+            break
+    if left > 0:
+        raise BadInput("bundle-missing", "A bundle of the log's entries is missing.")

@@ -14,6 +14,7 @@ from countenance.formats import checkpoints, evidence, notices, receipts, signed
 from countenance.formats.evidence import Keys
 from countenance.formats.log_entries import Record
 from countenance.formats.trust import Trust
+from countenance.quantities import DAY
 from countenance.verifier import chain
 from countenance.verifier.checkpoints import cosigned, require_keys, require_witnesses
 from countenance.verifier.report import Report, Unchecked, follow
@@ -31,8 +32,16 @@ MEMBERS: dict[str, dict[str, type]] = {
 
 GIVEN = frozenset({"consent-given", "consent-renewed"})
 ERASED = frozenset({"template-erased", "person-erased"})
-ENDED = frozenset({"consent-withdrawn", "consent-expired", "consent-replaced"})
+ENDED = frozenset({"consent-withdrawn", "consent-expired", "consent-replaced", "consent-lost"})
 """Types of event: a receipt has exactly one of GIVEN, or of ERASED, for its purpose."""
+
+ENDS = frozenset({"withdrawn", "expired", "replaced", "lost", "erased"})
+"""How a consent can have ended of which an erasure tells; `erased`: with the whole person."""
+
+LATEST = DAY
+"""Seconds after its newest event at which a receipt may have been written, at most."""
+
+_MOMENTS = ("at", "expires_at", "final_by", "copies_open_until")
 
 NO_LOG = "The log could not be read when this receipt was written, so it has no proof from it."
 
@@ -89,8 +98,12 @@ class _Receipt:
         unlogged = not body["checkpoint"]
         fault = body.get("log_fault", "")
         if (any(type(body[name]) is not kind for name, kind in members.items()) or not self.events
-                or not evidence.AT.fullmatch(body["at"]) or type(fault) is not str or unlogged != bool(fault)
+                or type(fault) is not str or unlogged != bool(fault)
                 or (unlogged and any(event.index != -1 or event.proof for event in self.events))):
+            raise ValueError
+        if any(_instant(body[name]) < 0 for name in _MOMENTS if name in members):
+            raise ValueError
+        if "ended" in members and body["ended"] not in ENDS:
             raise ValueError
         evidence.require_names(keys, body["origin"], body["venue"])
         return keys
@@ -109,6 +122,10 @@ class _Receipt:
             raise BadInput("events-other", "The events of this receipt are not those that one of its kind tells of.")
         for record in about:
             _require_same(self.body, record)
+        chain.require_person(self.records, self.body["person"])
+        newest = max(record.at for record in self.records)
+        if not newest <= _instant(self.body["at"]) <= newest + LATEST:
+            raise _other_facts()
         return f"Each of its {len(self.records)} events opens its leaf and says what the receipt says."
 
     def included(self) -> str:
@@ -158,14 +175,28 @@ def _require_same(body: dict[str, Any], record: Record) -> None:
     said, erasure = record.body, body["kind"] == "erasure"
     same = "custody" not in said or "custody" not in body or said["custody"] == body["custody"]
     if record.type in GIVEN and not erasure:
-        same = said.get("expires_at", -1) == _instant(body["expires_at"]) and all(
-            said.get(name) == body[name] for name in ("notice", "language", "act"))
+        same = chain.same(said.get("expires_at"), _instant(body["expires_at"])) and all(
+            said.get(name) == body[name] for name in ("notice", "language", "act")) and _same_record(body, said)
     elif record.type == "person-erased":
         same = erasure and body["ended"] == "erased"
     elif record.type in ENDED and erasure:
         same = body["ended"] in (record.type.removeprefix("consent-"), "erased")
     if not same:
-        raise BadInput("facts-other", "The receipt says something else than its event in the log.")
+        raise _other_facts()
+
+
+def _same_record(body: dict[str, Any], said: dict[str, Any]) -> bool:
+    """Say whether the record of a consent is of the consent, person, purpose and notice that all else is about."""
+    record = body["consent_record"]
+    about = record.get("processing")
+    return (isinstance(about, dict) and isinstance(record.get("record_id"), str)
+            and record["record_id"] == said.get("consent")
+            and record.get("pii_principal_id") == body["person"] and about.get("purpose") == body["purpose"]
+            and about.get("privacy_notice") == body["notice"])
+
+
+def _other_facts() -> BadInput:
+    return BadInput("facts-other", "The receipt says something else than its event in the log.")
 
 
 def _instant(text: str) -> int:

@@ -22,6 +22,11 @@ _MEANING = {
 }
 
 
+def visible(text: object) -> str:
+    """Return text that steers no terminal and turns nothing round: it was written by others."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(text))
+
+
 class Unchecked(Exception):  # it is no error
     """Raised by a check that could not be made, with the reason in a sentence."""
 
@@ -65,7 +70,7 @@ class Report:
         """Raise Refused with the failing step's code, or Refused(not-verified) where a trust file did not suffice."""
         step = self.failed
         if step is not None:
-            raise Refused(step.code, f"Step {step.number}, {step.name}: {step.sentence}")
+            raise Refused(step.code, f"Step {step.number}, {step.name}: {visible(step.sentence)}")
         if self.trusted and self.verdict != VERIFIED:
             raise Refused("not-verified", "Some checks could not be made, so this is not verified.")
 
@@ -78,7 +83,7 @@ class Report:
 
     def lines(self) -> list[str]:
         """Return the report for people."""
-        told = [f"{step.number:>3}  {step.outcome:<9}  {step.name}: {step.sentence}"
+        told = [f"{step.number:>3}  {step.outcome:<9}  {step.name}: {visible(step.sentence)}"
                 + (f" [{step.code}]" if step.code else "") for step in self.steps]
         return [*told, f"{self.verdict}. {_MEANING[self.verdict]}"]
 

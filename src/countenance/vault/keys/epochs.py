@@ -78,7 +78,7 @@ class EpochFile:
         Raises StoreFault: epoch-missing, epoch-malformed, root-wrong.
         """
         try:
-            data = self._path.read_bytes()
+            data = durable.read_secret(self._path)
         except OSError:
             raise StoreFault("epoch-missing", "The epoch key is missing; no face can be opened.") from None
         return self._opened(data)
@@ -107,7 +107,7 @@ class EpochFile:
         """
         if self._offsite is None:
             raise Refused("offsite-none", "The settings (keys.offsite) name no place for a copy.")
-        self._put_offsite(self._path.read_bytes())
+        self._put_offsite(durable.read_secret(self._path))
 
     def require_offsite(self) -> None:
         """Raise StoreFault (offsite-missing, offsite-stale, offsite-newer, offsite-same) unless it equals the file."""
@@ -115,7 +115,7 @@ class EpochFile:
             return
         self._require_apart()
         try:
-            there = self._opened(self._offsite.read_bytes())
+            there = self._opened(durable.read_secret(self._offsite))
         except OSError:
             raise _no_copy() from None
         here = self.read()
@@ -134,7 +134,7 @@ class EpochFile:
         if self._offsite is None:
             raise _no_copy()
         try:
-            data = self._offsite.read_bytes()
+            data = durable.read_secret(self._offsite)
         except OSError:
             raise _no_copy() from None
         rows.require_current(newest, [epoch.number for epoch in self._opened(data)])
@@ -188,7 +188,7 @@ class EpochFile:
         """Return the rows of the copy, or None where there is none, or half of one."""
         assert self._offsite is not None  # noqa: S101  # all callers have looked
         try:
-            return _rows(self._offsite.read_bytes())
+            return _rows(durable.read_secret(self._offsite))
         except (FileNotFoundError, StoreFault):
             return None
         except OSError:

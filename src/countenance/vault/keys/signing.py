@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def verifiers(folder: Path, use: str) -> Verifiers:
     """
     found = (_RETIRED.fullmatch(path.name) for path in folder.glob(f"{use}.*.retired"))
     return Verifiers(verifier(folder, use), frozenset(bytes.fromhex(name[1]) for name in found if name))
+
+
+def retired(folder: Path, use: str) -> tuple[Ed25519PublicKey, ...]:
+    """Open the retired public keys of a use, for what they signed in their time. Unreadable ones are none."""
+    found = []
+    for path in sorted(folder.glob(f"{use}.*.retired")):
+        named = _RETIRED.fullmatch(path.name)
+        with suppress(OSError, ValueError):
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(path.read_text().strip()))
+            if named and key_id(key).hex() == named[1]:
+                found.append(key)
+    return tuple(found)
 
 
 def renew(folder: Path, use: str) -> bytes:

@@ -389,7 +389,7 @@ class KeyStore:
 
     def _row(self, key_id: KeyId) -> Any:
         self._still_open()
-        with engines.reading(self.engine) as connection:
+        with engines.looking(self.engine) as connection:
             row = connection.execute(_ONE, {"wanted": key_id}).one_or_none()
         if row is None:
             raise StoreFault("key-destroyed", "The key to this no longer exists.")

@@ -57,11 +57,16 @@ const listOf = (name, values) => {
   return tag("ul", {}, ...values.map((value) => tag("li", {}, valueOf(name, value))));
 };
 
-const tableOf = (maps) => {
+/** Draw maps as the rows of a table; `first` and `last`: [title, cells] of columns that are not theirs. */
+const tableOf = (maps, first = null, last = null) => {
   const names = [...new Set(maps.flatMap((map) => [...map.keys()]))];
-  const head = tag("tr", {}, ...names.map((name) => tag("th", { scope: "col" }, labelOf(name))));
-  const rows = maps.map((map) => tag("tr", {}, ...names.map((name) => (
-    tag("td", {}, map.has(name) ? valueOf(name, map.get(name)) : "")))));
+  const headed = (title) => tag("th", { scope: "col" }, title);
+  const beside = (column, make) => (column === null ? null : make(column));
+  const head = tag("tr", {}, beside(first, ([title]) => headed(title)), ...names.map((name) => headed(labelOf(name))),
+    beside(last, ([title]) => headed(title)));
+  const rows = maps.map((map, i) => tag("tr", {}, beside(first, ([, cells]) => tag("td", {}, cells[i])),
+    ...names.map((name) => tag("td", {}, map.has(name) ? valueOf(name, map.get(name)) : "")),
+    beside(last, ([, cells]) => tag("td", {}, cells[i]))));
   const table = tag("table", {}, tag("thead", {}, head), tag("tbody", {}, ...rows));
   return tag("div", { class: "scroll", tabindex: "0" }, table);
 };
@@ -77,9 +82,10 @@ const languageName = (code) => {
 /** Text in a language of its own; a name that is no language tag is left out. */
 const quoteOf = (text, code) => tag("blockquote", /^[A-Za-z0-9-]{2,35}$/.test(code) ? { lang: code } : {}, text);
 
-/** Bars of how often in each month; null where there is none. */
+/** Bars of how often in each month, the newest where there are too many; null where there is none. */
 const plotOf = (moments) => {
   const counts = monthly(moments);
+  const older = moments.length - counts.reduce((sum, [, count]) => sum + count, 0);
   if (counts.length === 0) return null;
   const [most, wide] = [Math.max(...counts.map(([, count]) => count)), 720 / Math.max(counts.length, 12)];
   const every = Math.ceil(counts.length / 12);
@@ -94,21 +100,25 @@ const plotOf = (moments) => {
   const told = say("uses_plot", counts.map(([month, count]) => `${month}: ${count}`).join("; "));
   const axis = shape("line", { x1: 0, x2: 720, y1: 130.5, y2: 130.5 });
   return tag("figure", {}, tag("figcaption", {}, say("uses_by_month")), shape(
-    "svg", { viewBox: "0 0 720 155", role: "img", "aria-label": told }, ...bars, axis));
+    "svg", { viewBox: "0 0 720 155", role: "img", "aria-label": told }, ...bars, axis),
+  older ? tag("p", { class: "hint" }, say("uses_older", String(older), counts[0][0])) : null);
 };
 
 const MOST_MONTHS = 240;
 
-/** Return [month, count] for every month from the first moment to the last. */
+/** Return [month, count] for every month from the first moment to the last, but no more than the newest MOST_MONTHS. */
 const monthly = (moments) => {
-  const counts = new Map();
-  const months = moments.map((at) => timeText(at).slice(0, 7)).sort();
-  let [year, month] = (months[0] ?? "").split("-").map(Number);
-  for (let name = months[0]; name !== undefined && name <= months.at(-1) && counts.size < MOST_MONTHS;) {
-    counts.set(name, 0);
-    [year, month] = month === 12 ? [year + 1, 1] : [year, month + 1];
-    name = `${String(year).padStart(4, "0")}-${String(month).padStart(2, "0")}`;
-  }
-  for (const name of months) if (counts.has(name)) counts.set(name, counts.get(name) + 1);
-  return [...counts];
+  if (moments.length === 0) return [];
+  const numbers = moments.map((at) => {
+    const [year, month] = timeText(at).split("-").map(Number);
+    return year * 12 + month - 1;
+  });
+  const last = numbers.reduce((a, b) => Math.max(a, b));
+  const first = Math.max(numbers.reduce((a, b) => Math.min(a, b)), last - MOST_MONTHS + 1);
+  const counts = Array.from({ length: last - first + 1 }, () => 0);
+  for (const number of numbers) if (number >= first) counts[number - first] += 1;
+  return counts.map((count, i) => [monthName(first + i), count]);
 };
+
+const monthName = (number) => (
+  `${String(Math.floor(number / 12)).padStart(4, "0")}-${String(number % 12 + 1).padStart(2, "0")}`);

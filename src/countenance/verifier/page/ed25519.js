@@ -68,6 +68,15 @@ const verifiedHere = (key, signature, message) => {
   return samePoint(times(s, BASE), sum(rPoint, times(digest, a)));
 };
 
+const ORDER_8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
+const SMALL = [0n, 1n, FIELD - 1n, ORDER_8, FIELD - ORDER_8];
+
+/** Say whether 32 bytes are no point of small order and in the one spelling, as formats/ed25519.py does. */
+const isPoint = (bytes) => {
+  const second = littleEndian(bytes) & ((1n << 255n) - 1n);
+  return second < FIELD && !SMALL.includes(second);
+};
+
 /** Say whether key and signature are of a form that may count at all. */
 const isStrict = (key, signature) => {
   if (key.length !== 32 || signature.length !== 64 || littleEndian(signature.subarray(32)) >= ORDER) return false;

@@ -109,12 +109,14 @@ const requireGrown = async ({ earlier, keys }, head, ownOnly) => {
   return [["told.grown", String(earlier.length)]];
 };
 
-/** Check that a person's chain begins at 1 and has no gap. Raises Fault: leaf-other, entry-malformed, chain-gap. */
-const requireWhole = ({ kind, events }) => {
+/** Check that a person's chain begins at 1, has no gap and is this person's.
+ * Raises Fault: leaf-other, entry-malformed, chain-gap, facts-other. */
+const requireWhole = ({ kind, person, events }) => {
   const records = openedEvents(events);
   requireLinks(events, records, false);
   const counted = records.every(({ number }, i) => number === BigInt(i + 1));
   if (!counted || (records.length > 0) !== (kind === "person")) throw new Fault("chain-gap");
+  requirePerson(records, person);
   return records;
 };
 

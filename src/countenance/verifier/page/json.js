@@ -90,11 +90,13 @@ class JsonReader {
       this.at += letter === "\\" ? 2 : 1;
       if (letter === '"') break;
     }
+    let text;
     try {
-      return JSON.parse(this.text.slice(from, this.at));
+      text = JSON.parse(this.text.slice(from, this.at));
     } catch {
-      return this.fail();
+      this.fail();
     }
+    return /\p{Cs}/u.test(text) ? this.fail() : text; // half a letter has no bytes that could be signed
   }
 
   number() {

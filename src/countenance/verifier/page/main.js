@@ -13,7 +13,7 @@ window.countenance = {
   verifyCheckpoint: async (text, trust, more) => checkpointReport(text, trustOf(trust), { ownOnly: forced(), ...more }),
   verifyEvidence: async (text, signature, trust, more) => (
     evidenceReport(text, signature, trustOf(trust), { ownOnly: forced(), ...more })),
-  inner: { sha256, sha512, isSigned, decodeCbor, encodeCbor, readJson, spelled, hexOf, fromHex },
+  inner: { sha256, sha512, isSigned, decodeCbor, encodeCbor, readJson, readKey, spelled, hexOf, fromHex },
 };
 
 /** Return evidence.json's text from what is embedded: only `<` was written otherwise there. */

@@ -8,8 +8,8 @@ const LARGEST_TRUST = 1 << 16;
 const END_OF_TIME = 253402300800n;
 const DASH = "\u2014 ";
 
-// Letters, not separators, not unassigned: what Python calls printable and not a space.
-const isName = (name) => name !== "" && !/[+\p{C}\p{Z}]/u.test(name);
+// Visible ASCII without a plus: what is a letter to one Unicode is none to another.
+const isName = (name) => /^[!-*,-~]+$/.test(name);
 
 /** A public key of a log or a witness, with the name that it signs under. */
 class NoteKey {
@@ -30,7 +30,7 @@ class NoteKey {
 const readKey = (text, kinds, code) => {
   const [name, , ...rest] = typeof text === "string" ? text.split("+") : [];
   const bytes = rest.length ? fromBase64(rest.join("+"), 33) : null;
-  if (bytes === null || !isName(name) || !kinds.includes(bytes[0])) throw new Fault(code);
+  if (bytes === null || !isName(name) || !kinds.includes(bytes[0]) || !isPoint(bytes.subarray(1))) throw new Fault(code);
   const key = new NoteKey(name, bytes[0], bytes.slice(1));
   if (key.text !== text) throw new Fault(code);
   return key;

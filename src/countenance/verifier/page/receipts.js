@@ -23,7 +23,12 @@ const MEMBERS = new Map([
 
 const GIVEN = ["consent-given", "consent-renewed"];
 const ERASED = ["template-erased", "person-erased"];
-const ENDED = ["consent-withdrawn", "consent-expired", "consent-replaced"];
+const ENDED = ["consent-withdrawn", "consent-expired", "consent-replaced", "consent-lost"];
+
+const ENDS = ["withdrawn", "expired", "replaced", "lost", "erased"];
+const NAMING = [...GIVEN, ...ERASED];
+const MOMENTS_OF_RECEIPT = ["at", "expires_at", "final_by", "copies_open_until"];
+const LATEST = 86400n;
 
 /** Check a receipt. */
 const receiptReport = (text, trust, { ownOnly = false, progress } = {}) => {
@@ -50,6 +55,8 @@ const receiptReport = (text, trust, { ownOnly = false, progress } = {}) => {
       const needed = erasure ? ERASED : GIVEN;
       if (about.filter(({ type }) => needed.includes(type)).length !== 1) throw new Fault("events-other");
       for (const record of about) requireSameFacts(state.body, record);
+      requirePerson(records, state.body.get("person"));
+      requireInTime(state.body, records);
     }],
     ["inclusion in the log", () => {
       requireLog();
@@ -119,7 +126,9 @@ const receiptForm = (text) => {
   const events = body.get("events").map((event) => readProven(event, RECEIPT));
   const fault = body.has("log_fault") ? body.get("log_fault") : "";
   const unlogged = body.get("checkpoint") === "";
-  if (events.length === 0 || !AT.test(body.get("at")) || !isText(fault) || unlogged === (fault === "")) throw malformed;
+  if (MOMENTS_OF_RECEIPT.some((name) => Object.hasOwn(members, name) && secondsOf(body.get(name)) < 0n)) throw malformed;
+  if (Object.hasOwn(members, "ended") && !ENDS.includes(body.get("ended"))) throw malformed;
+  if (events.length === 0 || !isText(fault) || unlogged === (fault === "")) throw malformed;
   if (unlogged && events.some((event) => event.index !== -1n || event.proof.length > 0)) throw malformed;
   requireNames(keys, body.get("origin"), body.get("venue"), RECEIPT);
   return { body, message, keys, events };
@@ -149,6 +158,19 @@ const requireIncluded = (events, head) => {
   for (const { leaf, index, proof } of events) requireInclusion(sealedHash(leaf), index, head.size, proof, head.root);
 };
 
+/** Check that each event that names its person names this one; older ones name nobody. Raises Fault(facts-other). */
+const requirePerson = (records, person) => {
+  const others = records.filter(({ type, body }) => NAMING.includes(type) && body.has("person"));
+  if (others.some(({ body }) => body.get("person") !== person)) throw new Fault("facts-other");
+};
+
+/** Check that a receipt was written after its newest event, and within a day. Raises Fault(facts-other). */
+const requireInTime = (body, records) => {
+  const newest = records.reduce((latest, { at }) => (at > latest ? at : latest), 0n);
+  const at = secondsOf(body.get("at"));
+  if (at < newest || at > newest + LATEST) throw new Fault("facts-other");
+};
+
 const purposeOf = (said) => (said.has("purpose") ? said.get("purpose") : "");
 
 /** Check that a receipt says what an event for its purpose says. Raises Fault(facts-other). */
@@ -158,13 +180,22 @@ const requireSameFacts = (body, { type, body: said }) => {
   let right = !said.has("custody") || !body.has("custody") || agrees("custody");
   if (GIVEN.includes(type) && !erasure) {
     const until = secondsOf(body.get("expires_at"));
-    right = said.get("expires_at") === until && ["notice", "language", "act"].every(agrees);
+    right = said.get("expires_at") === until && ["notice", "language", "act"].every(agrees) && recordAgrees(body, said);
   } else if (type === "person-erased") {
     right = erasure && body.get("ended") === "erased";
   } else if (ENDED.includes(type) && erasure) {
     right = [type.replace("consent-", ""), "erased"].includes(body.get("ended"));
   }
   if (!right) throw new Fault("facts-other");
+};
+
+/** Say whether the record of a consent is of the consent, person, purpose and notice that all else is about. */
+const recordAgrees = (body, said) => {
+  const record = body.get("consent_record");
+  const about = record.get("processing");
+  return isMap(about) && isText(record.get("record_id")) && record.get("record_id") === said.get("consent")
+    && record.get("pii_principal_id") === body.get("person") && about.get("purpose") === body.get("purpose")
+    && about.get("privacy_notice") === body.get("notice");
 };
 
 /** Seconds of an RFC 3339 text in its one spelling; -2 for another text, or a day that no calendar has. */

@@ -3,7 +3,8 @@
 const MANY = 6;
 const COUNTED = {
   consents: ["consent-given", "consent-renewed"],
-  ended: ["consent-withdrawn", "consent-expired", "consent-superseded", "consent-replaced"],
+  ended: ["consent-withdrawn", "consent-expired", "consent-superseded", "consent-replaced",
+    "consent-lost"],
   uses: ["decision"],
   looked: ["operator-access"],
   disclosed: ["disclosure"],
@@ -96,9 +97,12 @@ const itemOf = ({ type, at, body, place }, notices) => tag(
   ...shownOf(type, body, notices), tag("p", { class: "place" }, place));
 
 const manyOf = (run) => {
-  const rows = run.map(({ at, body, place }) => new Map([["at", at], ...body, ["place", place]]));
+  // Columns of their own: a body may have members of whatever names, and none stands for the time that was signed.
+  const times = [say("column.at"), run.map(({ at }) => timeTag(at))];
+  const places = [say("column.place"), run.map(({ place }) => place)];
   const title = say("many", titleOf(run[0].type), String(run.length), timeText(run[0].at), timeText(run.at(-1).at));
-  return tag("li", {}, tag("h4", {}, title), tag("details", {}, tag("summary", {}, say("each")), tableOf(rows)));
+  return tag("li", {}, tag("h4", {}, title), tag("details", {}, tag("summary", {}, say("each")),
+    tableOf(run.map(({ body }) => body), times, places)));
 };
 
 /** Draw the text that a consent was given to, as it stood on the screen, and the other languages folded. */

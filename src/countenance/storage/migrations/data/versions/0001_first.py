@@ -24,6 +24,7 @@ def upgrade() -> None:
     op.create_table(
         "log",
         sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=16), nullable=False),
         sa.Column("first", sa.Integer(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("generation"),
