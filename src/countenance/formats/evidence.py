@@ -365,7 +365,8 @@ def _payload(signature: str, key: Ed25519PublicKey) -> bytes:
 
 
 def _malformed() -> BadInput:
-    return BadInput("evidence-malformed", "This file is not evidence.")
+    return BadInput("evidence-malformed",
+                    "This is no evidence, or it is altered or incomplete; use the file as it was handed out.")
 
 
 def _altered() -> BadInput:

@@ -61,7 +61,7 @@ def read(text: str, key: Ed25519PublicKey) -> dict[str, Any]:
 
 def split(text: str) -> tuple[dict[str, Any], bytes]:
     """Return what a receipt says, unverified, and the signed message beside it. Raises BadInput(receipt-malformed)."""
-    malformed = BadInput("receipt-malformed", "This file is not a receipt.")
+    malformed = BadInput("receipt-malformed", "This is no receipt, or a program has changed its line breaks or spaces.")
     try:
         if len(text) > LARGEST:
             raise malformed
@@ -80,7 +80,8 @@ def proven(body: dict[str, Any]) -> list[Proven]:
     try:
         return [_proven(event) for event in body["events"]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadInput("receipt-malformed", "This file is not a receipt.") from None
+        raise BadInput("receipt-malformed",
+                       "This is no receipt, or a program has changed its line breaks or spaces.") from None
 
 
 def _proven(event: dict[str, Any]) -> Proven:

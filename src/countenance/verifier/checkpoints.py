@@ -100,7 +100,8 @@ def require_witnesses(note: Note, trust: Trust, venue: Iterable[NoteKey]) -> str
     count = len(seen - {key.public for key in venue})
     if count < trust.need:
         raise BadInput("cosignature-missing",
-                       f"The trust file asks for {trust.need} witnesses, and {count} of them have cosigned.")
+                       f"The trust file asks for {trust.need} witnesses, and {count} of them have cosigned. "
+                       "Ask the venue for evidence made while they answer.")
     return f"{count} of the trust file's witnesses have cosigned, and it asks for {trust.need}."
 
 

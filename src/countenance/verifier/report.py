@@ -15,7 +15,8 @@ Check = Callable[[], str]
 """One check: returns what was found, in a sentence. Raises a CountenanceError, or Unchecked."""
 
 _MEANING = {
-    VERIFIED: "Every check passed, with keys from a trust file that did not come with this file.",
+    VERIFIED: "Every check passed, by the keys of the trust file: that is worth as much as whoever gave it to you. "
+              "From the venue itself it is no more than self-consistent.",
     SELF_CONSISTENT: "Nothing in it contradicts itself, and nobody but the venue vouches for it: that takes a trust "
                      "file, obtained elsewhere.",
     REFUSED: "It is not what it claims to be, or not of whom the trust file names.",
