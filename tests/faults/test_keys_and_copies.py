@@ -349,7 +349,7 @@ def test_a_backup_that_stopped_anywhere_is_absent_or_whole_or_refused(
 # -- restore
 
 
-EFFECTS = {"data": 59, "keys": 83, "both": 60, "by hand": 52}
+EFFECTS = {"data": 56, "keys": 77, "both": 57, "by hand": 49}
 """How many effects each way has; the tests below go through all of them."""
 
 SETTLED = 20

@@ -31,12 +31,13 @@ ENTRY = log_entries.clear("notice", Instant(1_782_000_000), {"purpose": "entry",
 RECORD = Record("decision", Instant(1_782_000_000), 2, bytes(32), {"purpose": "entry", "people": 1}).encode()
 
 HASHES = st.binary(min_size=32, max_size=32)
-NAMES = st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="+"), min_size=1, max_size=12)
+NAMES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="+"), min_size=1, max_size=12)
 LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), max_size=12)
 TEXTS = st.lists(LINES, min_size=1, max_size=5).map(lambda lines: "".join(f"{line}\n" for line in lines)).filter(
     lambda text: text != "\n")
 SIGNATURES = st.builds(Signature, NAMES, st.binary(min_size=4, max_size=4), st.binary(min_size=1, max_size=80))
-KEYS = st.builds(NoteKey, NAMES, st.sampled_from([LOG, WITNESS]), HASHES)
+PUBLIC = HASHES.map(lambda seed: Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
+KEYS = st.builds(NoteKey, NAMES, st.sampled_from([LOG, WITNESS]), PUBLIC)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 BODIES = st.dictionaries(st.text(max_size=6), st.recursive(
     st.none() | st.booleans() | NUMBERS | st.binary(max_size=12) | st.text(max_size=12),

@@ -168,12 +168,23 @@ class Sample:
         return tuple(self.log.inclusion(index, self.log.size))
 
 
-_ASSERTED: dict[str, Any] = {
+_ASSERTED: dict[str, Any] = {  # in the shape of flows/prove.py
     "lanes": [
-        {"lane": "with faces", "people": 41_208, "referred": 517, "median_seconds": 2},
-        {"lane": "without faces", "people": 63_990, "referred": 0, "median_seconds": 3}],
-    "rules": {"regime": "cn", "gates_with_another_lane": True, "keys_rotate_every_days": 7},
-    "settings": {"false_matches_allowed": "1 in 10000", "threshold_from": "calibration of 2026-01-04"},
+        {"month": "2026-01", "lane": "face", "outcome": "admit", "number": 41_208},
+        {"month": "2026-01", "lane": "face", "outcome": "refer", "number": 517},
+        {"month": "2026-01", "lane": "plain", "outcome": "admit", "number": 63_990}],
+    "rules": [
+        {"cite": "PIPL art 15", "says": "Consent can be withdrawn, conveniently.", "control": "K07", "sure": "read"},
+        {"cite": "FRT Measures art 10", "says": "Where another way does the same, a face may not be the only way.",
+         "control": "K06", "sure": "second-hand"}],
+    "settings": {
+        "regime": "cn", "scenario": "annual-pass", "threshold": "demo-only", "model": "dlib-resnet", "epoch_days": 7,
+        "rotate_within_hours": 24, "lease_minutes": 60},
+    "purposes": [
+        {"purpose": PURPOSE, "zone": "entrance", "comparison": "verify", "custody": "carried", "valid_days": 365},
+        {"purpose": "entry.search", "zone": "entrance", "comparison": "search", "custody": "venue_keyed",
+         "valid_days": 365}],
+    "zones": [{"zone": "entrance", "kind": "entrance", "name": "Main entrance"}],
 }
 
 

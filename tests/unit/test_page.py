@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from countenance.flows import prove
 from countenance.formats import evidence
 from countenance.formats.notices import Notice
 from countenance.quantities import PurposeId, VenueId
@@ -23,6 +25,8 @@ from support.sample_evidence import NAME, PURPOSE, START, VENUE, Sample, told_of
 
 SVG = "http://www.w3.org/2000/svg"
 """A name, not an address: nobody asks for it."""
+
+FORMATS = Path(__file__).parents[2] / "docs" / "formats"
 
 ODD = [
     "</script><script>window.broken = 1</script>", "<!-- <script>", "\u2028 \u2029 \ufeff", '"quotes" \\ \\u003c \\\\<',
@@ -133,6 +137,36 @@ def test_both_languages_say_everything_and_ask_for_the_same_values() -> None:
     asked |= {f"code.{code}" for code in re.findall(r'(?:new )?Fault\("([\w-]+)"\)', page_builder.script())}
     assert len(asked) > 70
     assert asked <= set(words["en"])
+
+
+def words_of(language: str) -> dict[str, str]:
+    text = page_builder._part(f"words_{language}.js")
+    return {name: json.loads(said) for name, said in re.findall(r'^  "?([\w.-]+)"?: (".*"),$', text, re.MULTILINE)}
+
+
+def documented_types(text: str) -> set[str]:
+    """Return the types in the tables `type | body | when` of a page of docs/formats."""
+    tables = re.findall(r"^\| type \| body \| when \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return {kind for table in tables for row in table.splitlines()
+            for kind in re.findall(r"`([\w-]+)`", row.split("|")[1])}
+
+
+def test_every_type_that_the_formats_name_has_words_in_both_languages() -> None:
+    head = "| type | body | when |\n|---|---|---|\n"
+    assert documented_types(f"{head}| `a`, `b-c` | `d` | `e` |\n\n| `f` | g | h |\n") == {"a", "b-c"}
+    named = [documented_types((FORMATS / page).read_text(encoding="utf-8")) for page in ("event.md", "log_entry.md")]
+    assert {"decision", "consent-lost"} <= named[0]
+    assert {"evidence", "log-began-anew", "gate-closed"} <= named[1]
+    for language in ("en", "zh"):
+        assert {f"event.{kind}" for kind in named[0] | named[1]} - set(words_of(language)) == set()
+
+
+def test_every_name_that_the_venue_says_something_under_has_words() -> None:
+    said = set(re.findall(r'"([a-z_]+)": ', inspect.getsource(prove)))
+    said |= {"month", "cite", "says", "control", "sure"}
+    assert {"lanes", "rules", "zones", "lease_minutes", "day", "cite", "sure", "valid_days"} <= said
+    for language in ("en", "zh"):
+        assert {f"field.{name}" for name in said} - set(words_of(language)) == set()
 
 
 def test_colours_can_be_told_apart_from_what_is_behind_them() -> None:
@@ -322,6 +356,65 @@ def test_a_restored_log_says_whether_anybody_is_asked_again(
         tab.run(f"document.querySelector('[data-language={language}]').click()")
         assert tab.run("document.querySelector('#rules ol.story h4').textContent") == title
         assert tab.run("document.querySelector('#rules ol.story dl').innerText").split("\n") == [label, answer]
+
+
+def test_a_restore_in_the_time_of_a_person_is_said_beside_the_story(
+        tab: Tab, tmp_path: Path, sample: Sample) -> None:
+    shown = "document.querySelector('#story .restored')?.innerText ?? ''"
+    opened(tab, tmp_path, page_of(sample))
+    assert tab.run(shown) == ""
+    opened(tab, tmp_path, page_of(Sample(None, [(START + 60, "restored", {"asked_again": True})], ())))
+    assert tab.run(shown).startswith("Records were put back at this time: 2026-01-05 08:01:00.")
+    tab.run("document.querySelector('[data-language=zh-Hans]').click()")
+    assert "2026-01-05 08:01:00" in tab.run(shown)
+    assert "回执可以证明" in tab.run(shown)
+
+
+def test_the_word_of_the_venue_has_words_of_the_reader(tab: Tab, tmp_path: Path, sample: Sample) -> None:
+    opened(tab, tmp_path, page_of(sample, "venue"))
+    heads = "[...document.querySelectorAll('#asserted h3, #asserted th, #asserted dt')].map((one) => one.innerText)"
+    english = tab.run(heads)
+    assert english[:5] == ["How both lanes fared", "Month", "Lane", "Outcome", "How many"]
+    told = tab.run("document.getElementById('asserted').innerText")
+    for text in ("with faces", "China", "face on your pass", "face kept by the venue", "for demonstrations only"):
+        assert text in told
+    tab.run("document.querySelector('[data-language=zh-Hans]').click()")
+    chinese = tab.run(heads)
+    assert len(chinese) == len(english) > 20
+    assert all(re.search("[\u4e00-\u9fff]", head) for head in chinese)
+    assert "中国" in tab.run("document.getElementById('asserted').innerText")
+
+
+def test_a_field_with_nothing_in_it_is_left_out(tab: Tab, tmp_path: Path) -> None:
+    used = {"purpose": PURPOSE, "outcome": "admit", "people": 1}
+    for gate, labels in (("", ["Purpose", "Outcome", "People admitted"]),
+                         ("north", ["Purpose", "Outcome", "People admitted", "Gate"])):
+        opened(tab, tmp_path, page_of(Sample([(START, "decision", {**used, "gate": gate})], [], ())))
+        found = tab.run("[...document.querySelectorAll('#story ol.story dt')].map((one) => one.innerText)")
+        assert sorted(found) == sorted(labels)
+        opened(tab, tmp_path, page_of(Sample([(START, "decision", {**used, "gate": gate})] * 6, [], ())))
+        found = tab.run("[...document.querySelectorAll('#story th')].map((one) => one.textContent)")
+        assert sorted(found[1:-1]) == sorted(labels)
+
+
+@pytest.mark.parametrize("kind", evidence.KINDS)
+@pytest.mark.parametrize("width", [360, 400, 599, 1280])
+def test_nothing_has_to_be_scrolled_sideways(tab: Tab, tmp_path: Path, sample: Sample, kind: str, width: int) -> None:
+    tab.size(width, 900)
+    try:
+        opened(tab, tmp_path, page_of(sample, kind))
+        tab.run("for (const one of document.querySelectorAll('details')) one.open = true")
+        wide = ("[document.documentElement, ...document.querySelectorAll('.scroll')]"
+                ".filter((one) => one.scrollWidth > one.clientWidth + 1).length")
+        assert tab.run(wide) == 0
+        block = tab.run("getComputedStyle(document.querySelector('#asserted tr:last-child')).display")
+        assert block == ("block" if width < 600 else "table-row")
+        tab.run("const wide = document.createElement('p'); wide.textContent = 'x'.repeat(400); "
+                "wide.setAttribute('class', 'scroll'); document.querySelector('main').append(wide); "
+                "wide.attributeStyleMap.set('overflow-wrap', 'normal'); wide.attributeStyleMap.set('overflow', 'auto')")
+        assert tab.run(wide) == 1
+    finally:
+        tab.tell("Emulation.clearDeviceMetricsOverride")
 
 
 def test_it_says_what_it_cannot_check(tab: Tab, tmp_path: Path, sample: Sample) -> None:

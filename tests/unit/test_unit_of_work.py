@@ -70,7 +70,7 @@ def test_a_change_and_its_events_commit_together(venue: Venue, folder: Path) -> 
     assert entry.leaf == hashlib.sha256(entry.nonce + entry.record).digest()
     assert sealed[1] == b"\x00" + entry.leaf
     assert sealed[0] == entry.row == clear[0] + 1
-    assert rows_of(folder / "countenance.db", "log") == [(1, 1, sealed[0])]  # and in the log, as its last
+    assert rows_of(folder / "countenance.db", "log") == [(1, "", 1, sealed[0])]  # and in the log, as its last
 
 
 def test_a_write_that_breaks_a_rule_of_the_schema_leaves_nothing(venue: Venue, folder: Path) -> None:

@@ -28,48 +28,70 @@ const timeText = (seconds) => new Date(Number(seconds) * 1000).toISOString().sli
 const timeTag = (seconds) => (
   tag("time", { datetime: new Date(Number(seconds) * 1000).toISOString() }, timeText(seconds)));
 
-const MOMENTS = new Set(["expires_at", "asked_from", "at", "given_at", "since", "until"]);
-const isMoment = (name, value) => MOMENTS.has(name) && isNumber(value) && value > 0n && value < END_OF_TIME;
+const MOMENTS = new Set(["expires_at", "asked_from", "at", "given_at", "since", "until", "pass-replaced.before"]);
+const isMoment = (name, within, value) => (
+  (MOMENTS.has(name) || MOMENTS.has(`${within}.${name}`)) && isNumber(value) && value > 0n && value < END_OF_TIME);
 
-const labelOf = (name) => (knows(`field.${name}`) ? say(`field.${name}`) : String(name).replaceAll("_", " "));
+/** Return the words for a field; `within`: the event's type, or the list, where a name has words of its own. */
+const labelOf = (name, within = "") => {
+  const known = [`field.${within}.${name}`, `field.${name}`].find(knows);
+  return known === undefined ? String(name).replaceAll("_", " ") : say(known);
+};
+
+const isEmpty = (value) => (isText(value) || isBytes(value)) && value.length === 0;
+
+/** The order in which a person reads what JSON has by the alphabet; other names stand behind. */
+const COLUMNS = ["day", "month", "lane", "outcome", "number", "cite", "says", "control", "sure"];
+const inOrder = (map) => {
+  const place = ([name]) => (COLUMNS.includes(name) ? COLUMNS.indexOf(name) : COLUMNS.length);
+  return new Map([...map].sort((one, other) => place(one) - place(other)));
+};
 
 /** Draw any value of a file. */
-const valueOf = (name, value) => {
-  if (isMoment(name, value)) return timeTag(value);
+const valueOf = (name, value, within = "") => {
+  if (isMoment(name, within, value)) return timeTag(value);
   if (isText(value) && knows(`value.${name}.${value}`)) return say(`value.${name}.${value}`);
   if (isBytes(value)) return tag("code", {}, hexOf(value));
   if (isText(value) && /^[0-9a-f]{32,}$/.test(value)) return tag("code", {}, value);
-  if (value instanceof Tag) return valueOf(name, value.value);
-  if (isMap(value)) return fieldsOf(value);
+  if (value instanceof Tag) return valueOf(name, value.value, within);
+  if (isMap(value)) return fieldsOf(value, name);
   if (isList(value)) return listOf(name, value);
   if (value === null) return say("nothing");
   return typeof value === "boolean" ? say(value ? "yes" : "no") : String(value);
 };
 
-const fieldsOf = (map) => {
-  const pairs = [...map].map(([name, value]) => [tag("dt", {}, labelOf(name)), tag("dd", {}, valueOf(name, value))]);
+/** Draw a map as labels and values, without those that are empty. */
+const fieldsOf = (map, within = "") => {
+  const pairs = [...map].filter(([, value]) => !isEmpty(value)).map(([name, value]) => [
+    tag("dt", {}, labelOf(name, within)), tag("dd", {}, valueOf(name, value, within))]);
   return pairs.length ? tag("dl", {}, ...pairs.flat()) : say("nothing");
 };
 
 const listOf = (name, values) => {
   if (values.length === 0) return say("nothing");
-  if (values.every(isMap)) return tableOf(values);
+  if (values.every(isMap)) return tableOf(values.map(inOrder), name);
   return tag("ul", {}, ...values.map((value) => tag("li", {}, valueOf(name, value))));
 };
 
-/** Draw maps as the rows of a table; `first` and `last`: [title, cells] of columns that are not theirs. */
-const tableOf = (maps, first = null, last = null) => {
-  const names = [...new Set(maps.flatMap((map) => [...map.keys()]))];
-  const headed = (title) => tag("th", { scope: "col" }, title);
-  const beside = (column, make) => (column === null ? null : make(column));
-  const head = tag("tr", {}, beside(first, ([title]) => headed(title)), ...names.map((name) => headed(labelOf(name))),
-    beside(last, ([title]) => headed(title)));
-  const rows = maps.map((map, i) => tag("tr", {}, beside(first, ([, cells]) => tag("td", {}, cells[i])),
-    ...names.map((name) => tag("td", {}, map.has(name) ? valueOf(name, map.get(name)) : "")),
-    beside(last, ([, cells]) => tag("td", {}, cells[i]))));
-  const table = tag("table", {}, tag("thead", {}, head), tag("tbody", {}, ...rows));
-  return tag("div", { class: "scroll", tabindex: "0" }, table);
+/** Draw maps as the rows of a table; `first` and `last`: [title, cells] of columns that are not theirs. The roles and
+ * `data-title` are for narrow screens, where each row is a block of its own. */
+const tableOf = (maps, within, first = null, last = null) => {
+  const held = new Set(maps.flatMap((map) => [...map].filter(([, value]) => !isEmpty(value)).map(([name]) => name)));
+  const cellOf = (map, name) => (
+    map.has(name) && !isEmpty(map.get(name)) ? valueOf(name, map.get(name), within) : null);
+  const columns = [first, ...[...held].map((name) => [
+    labelOf(name, within), maps.map((map) => cellOf(map, name))]), last].filter((column) => column !== null);
+  const head = columns.map(([title]) => tag("th", { scope: "col", role: "columnheader" }, title));
+  const rows = maps.map((_, i) => tag("tr", { role: "row" }, ...columns.map(([title, cells]) => tag(
+    "td", { role: "cell", "data-title": title }, tag("div", {}, cells[i])))));
+  return tag("div", { class: "scroll", tabindex: "0" }, tag(
+    "table", { role: "table" }, tag("thead", { role: "rowgroup" }, tag("tr", { role: "row" }, ...head)),
+    tag("tbody", { role: "rowgroup" }, ...rows)));
 };
+
+/** Draw what the venue says: a heading and, below it in full width, what it says there. */
+const assertedOf = (asserted) => [...asserted].flatMap(([name, value]) => [
+  tag("h3", {}, labelOf(name)), tag("div", {}, valueOf(name, value))]);
 
 const languageName = (code) => {
   try {

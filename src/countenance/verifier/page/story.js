@@ -35,11 +35,18 @@ const drawStory = (content) => {
     say("number", String(found?.number ?? "?"), String(index))));
   document.getElementById("story-section").hidden = content.kind === "venue";
   const uses = events.filter(({ type }) => type === "decision");
-  put("story", tag("p", { class: "from" }, say("story_from", String(events.length))), countsOf(events),
+  put("story", tag("p", { class: "from" }, say("story_from")), restoredOf(content), countsOf(events),
     plotOf(uses.map(({ at }) => at)), itemsOf(events, notices, "story_none"));
   drawRules(content, notices);
-  const word = content.asserted.size ? fieldsOf(content.asserted) : tag("p", {}, say("asserted_none"));
-  put("asserted", tag("p", { class: "from" }, say("asserted_from")), word);
+  const word = content.asserted.size ? assertedOf(content.asserted) : [tag("p", {}, say("asserted_none"))];
+  put("asserted", tag("p", { class: "from" }, say("asserted_from")), ...word);
+};
+
+/** Say what a copy that was put back may have taken out of the story; null where none was. */
+const restoredOf = ({ clear }) => {
+  const entries = clear.map(({ entry }) => readOr(readEntry, entry));
+  const moments = entries.filter((found) => found?.type === "restored").map(({ at }) => timeText(at));
+  return moments.length ? tag("p", { class: "plain restored" }, say("story_restored", moments.join(", "))) : null;
 };
 
 const drawAbout = (content) => {
@@ -93,7 +100,7 @@ const titleOf = (type) => {
 };
 
 const itemOf = ({ type, at, body, place }, notices) => tag(
-  "li", {}, at === null ? null : timeTag(at), tag("h4", {}, titleOf(type)), body.size ? fieldsOf(body) : null,
+  "li", {}, at === null ? null : timeTag(at), tag("h4", {}, titleOf(type)), body.size ? fieldsOf(body, type) : null,
   ...shownOf(type, body, notices), tag("p", { class: "place" }, place));
 
 const manyOf = (run) => {
@@ -102,7 +109,7 @@ const manyOf = (run) => {
   const places = [say("column.place"), run.map(({ place }) => place)];
   const title = say("many", titleOf(run[0].type), String(run.length), timeText(run[0].at), timeText(run.at(-1).at));
   return tag("li", {}, tag("h4", {}, title), tag("details", {}, tag("summary", {}, say("each")),
-    tableOf(run.map(({ body }) => body), times, places)));
+    tableOf(run.map(({ body }) => body), run[0].type, times, places)));
 };
 
 /** Draw the text that a consent was given to, as it stood on the screen, and the other languages folded. */
