@@ -25,13 +25,15 @@ SHAPE: dict[str, dict[str, type]] = {
     "gate": {"smallest_face_px": int, "most_cut_off_percent": int, "sweep_late_after_hours": int, "lease_minutes": int,
              "threshold": str},
     "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int, "offsite": str},
-    "entitlement": {"csv": str},
+    "entitlement": {"csv": str, "url": str, "key": str, "cache_hours": int},
+    "server": {"origin": str, "key_days": int, "attempts_per_minute": int, "private_recipients": list},
     "log": {"interval_minutes": int, "witnesses": list},
     "models": {"pack": str},
 }
 
 MOST = {"gate.sweep_late_after_hours": 72, "gate.lease_minutes": 1_440, "keys.epoch_days": 31,
-        "keys.rotate_within_hours": 24, "log.interval_minutes": 1_440}
+        "keys.rotate_within_hours": 24, "log.interval_minutes": 1_440, "entitlement.cache_hours": 72,
+        "server.key_days": 400, "server.attempts_per_minute": 600}
 """What may be settled at most: people are told that copies open nothing after 24 hours. Lower is stricter."""
 
 
@@ -57,6 +59,13 @@ class Settings:
     pack: str
     log_minutes: int
     witnesses: tuple[str, ...]
+    ticketing_url: str
+    ticketing_key: str
+    ticketing_cache_hours: int
+    server_origin: str
+    key_days: int
+    attempts_per_minute: int
+    private_recipients: tuple[str, ...]
 
 
 def load(folder: Path) -> Settings:
@@ -88,6 +97,9 @@ def _parse(text: str) -> Settings:
         flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
         flat["keys.rotate_within_hours"], flat["keys.offsite"], flat["entitlement.csv"], flat["models.pack"],
         flat["log.interval_minutes"], tuple(flat["log.witnesses"]),
+        flat["entitlement.url"], flat["entitlement.key"], flat["entitlement.cache_hours"],
+        flat["server.origin"], flat["server.key_days"], flat["server.attempts_per_minute"],
+        tuple(flat["server.private_recipients"]),
     )
 
 

@@ -12,19 +12,24 @@ BELOW: dict[str, set[str]] = {
     "formats": WORDS,
     "storage": WORDS | {"formats"},
     "consent": WORDS | {"formats", "storage"},
+    "access": WORDS | {"formats", "storage"},
+    "lane": WORDS | {"formats"},
     "vision": WORDS,
     "vault": WORDS | {"formats", "storage"},
     "matching": WORDS,
     "transparency": WORDS | {"formats", "storage"},
     "verifier": {"formats", "errors", "quantities"},
-    "flows": WORDS | {"formats", "storage", "consent", "vision", "vault", "matching", "transparency", "verifier"},
+    "flows": WORDS | {"formats", "storage", "consent", "access", "lane", "vision", "vault", "matching", "transparency",
+                      "verifier"},
 }
 LOWER = set(BELOW) | WORDS
 BELOW["evaluation"] = LOWER
 BELOW["controls"] = LOWER
 BELOW["integrations"] = LOWER
 BELOW["demo"] = BELOW["bench"] = LOWER | {"evaluation", "integrations", "demo"}
-BELOW["cli"] = LOWER | {"evaluation", "integrations", "demo", "bench", "controls"}
+BELOW["gate"] = WORDS | {"formats"}
+BELOW["server"] = LOWER | {"integrations", "controls"}
+BELOW["cli"] = LOWER | {"evaluation", "integrations", "demo", "bench", "controls", "server", "gate"}
 BELOW["countenance"] = set()
 
 

@@ -72,7 +72,7 @@ def set_version(path: Path, version: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["countenance.db", "keys.db"])
 @pytest.mark.parametrize(("version", "code"), [
-    ("0002", "store-newer"), ("9999", "store-newer"), ("0000", "store-older"), (None, "store-incomplete")])
+    ("0009", "store-newer"), ("9999", "store-newer"), ("0000", "store-older"), (None, "store-incomplete")])
 def test_a_folder_of_another_version_is_refused_unmoved(
         folder: Path, name: str, version: str | None, code: str) -> None:
     set_version(folder / name, version)

@@ -713,7 +713,7 @@ def test_a_drill_that_fails_leaves_nothing_behind(
         assert (of_the_keys(folder), state_but_log(folder), bytes_of(there)) == (before, state, away)
 
 
-DRILLED = 48
+DRILLED = 50
 
 
 def test_a_drill_has_so_many_effects(

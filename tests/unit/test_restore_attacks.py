@@ -130,8 +130,8 @@ def test_the_scratch_folder_has_no_signing_key_of_the_venue(
     with open_venue(folder, clock) as venue:
         drill.drill(venue)
     ours = {path.read_bytes() for path in folder.rglob("*.key")}
-    assert len(seen[0]) == len(signing.USES) + 1 == 5  # and the epoch's
-    assert len(ours) == 6
+    assert len(seen[0]) == len(signing.USES) + 1 == 6  # and the epoch's
+    assert len(ours) == 7
     assert seen[0] & ours == set()
 
 

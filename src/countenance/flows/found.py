@@ -158,6 +158,15 @@ offsite = ""                   # folder for the one copy of epoch.key, on anothe
 
 [entitlement]
 csv = {q(TICKETS)}
+url = ""                       # a ticketing system that is asked instead (docs/operating/ticketing.md); "": none
+key = ""                       # its Ed25519 public key, in hex
+cache_hours = 24               # how long its last answer is good while it does not answer
+
+[server]
+origin = ""                    # as browsers see it, such as "https://zoo.example"; "": where it listens
+key_days = 365                 # how long an API key lasts at most
+attempts_per_minute = 60       # faces that one gate may try
+private_recipients = []        # hosts with private addresses that events may be sent to
 
 [log]
 interval_minutes = 10          # at least between two publications of the log

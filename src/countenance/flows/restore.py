@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from countenance import durable, settings
@@ -248,6 +248,7 @@ def _settled(venue: Venue, progress: Callable[[int, int], None], log: Path | Non
         ask = older or not again.whole or _is_older(unit, gone)
         _begin_again(unit, gone, venue.keys.epoch[0], ask)
         _outdate_lists(unit, venue.settings.lease_minutes)
+        _sign_everybody_out(unit)
     finish(venue)
     with venue.store.read() as unit:
         present = venue.keys.ids()
@@ -289,6 +290,13 @@ def _begin_again(unit: Unit, gone: Gone, epoch: int, ask: bool) -> None:
     for purpose in unit.run(select(schema.purpose.c.purpose_id)).scalars().all():
         unit.move_gallery(PurposeId(purpose))
     unit.tell("restored", {"asked_again": ask})
+
+
+def _sign_everybody_out(unit: Unit) -> None:
+    """End every session, code and API key, and switch operators off: a copy would bring back what was revoked since."""
+    for table in (schema.session, schema.one_time, schema.api_key):
+        unit.run(delete(table))
+    unit.run(update(schema.operator).values(state="off"))
 
 
 def _outdate_lists(unit: Unit, lease_minutes: int) -> None:

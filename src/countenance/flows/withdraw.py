@@ -19,7 +19,7 @@ from countenance.clock import utc_text
 from countenance.consent import consents, notices
 from countenance.consent.states import State
 from countenance.errors import Refused, StoreFault
-from countenance.flows import intents, people, receipts, revocations
+from countenance.flows import events_out, intents, people, receipts, revocations
 from countenance.flows.intents import Intent
 from countenance.formats import log_entries
 from countenance.quantities import DAY, HOUR, Instant, KeyId, PersonId, PurposeId
@@ -126,6 +126,7 @@ def _stop(venue: Venue, unit: Unit, person: PersonId, purpose: PurposeId, how: S
     template = schema.template
     face = unit.run(select(template.c.template_id).where(
         template.c.person_id == person, template.c.purpose_id == purpose)).first()
+    events_out.forget(unit, person, purpose)
     if not consents.end_all(unit, person, purpose, how) and face is None:
         consents.standing(unit, person, purpose)  # says why there is none
     keys = _keys_of(unit, person, purpose)
@@ -234,7 +235,8 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Gone:
         whole = schema.person
         unit.run(update(whole).where(whole.c.guardian == person).values(guardian=None))
         _blur(unit, person)
-        for table in (schema.issued_pass, schema.template, schema.consent, schema.person):
+        for table in (schema.issued_pass, schema.template, schema.consent, schema.one_time, schema.session,
+                      schema.me_code, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
         entry = unit.tell_for("person-erased", {"venue": venue.venue_id, "person": person})
         unit.move_forward()

@@ -42,9 +42,13 @@ def require_layout(engine: Engine, head: str, which: str) -> None:
     found = _layout(engine)
     if found == _made(which):
         return
-    if {kind for kind, *_ in found} <= {"table", "index"}:
+    if {kind for kind, *_ in found} <= {"table", "index"} and _names(found) & _names(_made(which)):
         require_current(engine, head, which)
     raise StoreFault("store-altered", f"The {which} database has other tables or rules than this program makes.")
+
+
+def _names(layout: frozenset[tuple[str, ...]]) -> set[str]:
+    return {name for kind, name, *_ in layout if kind == "table"} - {"alembic_version"}
 
 
 def _layout(engine: Engine) -> frozenset[tuple[str, ...]]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Table,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration of this store; a folder that names a later one is of a newer program."""
 
 metadata = MetaData()
@@ -40,11 +40,12 @@ zone = Table(
 purpose = Table(
     "purpose", metadata, _id("purpose_id"),
     Column("zone_id", ForeignKey("zone.zone_id"), nullable=False),
-    Column("comparison", String(8), nullable=False),   # verify | search
-    Column("custody", String(16), nullable=False),     # carried | holder_keyed | venue_keyed
+    Column("comparison", String(8), nullable=False),   # verify | search | disclose
+    Column("custody", String(16), nullable=False),     # carried | holder_keyed | venue_keyed | none
     Column("valid_days", Integer, nullable=False),
     Column("gallery_cap", Integer, nullable=False),    # 0 where nothing is searched
-    CheckConstraint("comparison IN ('verify', 'search')"),
+    CheckConstraint("comparison IN ('verify', 'search', 'disclose')"),
+    CheckConstraint("(comparison = 'disclose') = (custody = 'none')"),
 )
 
 notice = Table(
@@ -182,6 +183,113 @@ lease = Table(
     Column("gate", String(64), primary_key=True),      # who decides by a copy of the revocation list
     Column("number", Integer, nullable=False),         # of the newest list that it said it has
     Column("until", Integer, nullable=False),          # the newest list that was handed to it is good until then
+)
+
+operator = Table(
+    "operator", metadata, _id("operator_id"),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),        # access/roles.py
+    Column("password", String(200), nullable=False),   # argon2id, with its parameters; empty: none set yet
+    Column("state", String(8), nullable=False),        # active | off
+    Column("made_at", Integer, nullable=False),
+)
+
+passkey = Table(
+    "passkey", metadata,
+    Column("credential_id", String(1400), primary_key=True),  # base64url
+    Column("operator_id", ForeignKey("operator.operator_id"), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", Integer, nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("made_at", Integer, nullable=False),
+)
+
+one_time = Table(
+    "one_time", metadata,
+    Column("code_hash", String(64), primary_key=True),
+    Column("kind", String(8), nullable=False),         # owner | operator | invite
+    Column("operator_id", String(64), nullable=False),  # empty: for nobody yet
+    Column("person_id", String(64), nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+session = Table(
+    "session", metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("kind", String(8), nullable=False),         # operator | person
+    Column("operator_id", String(64), nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("csrf_hash", String(64), nullable=False),
+    Column("made_at", Integer, nullable=False),
+    Column("seen_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    Index("session_of", "person_id"),
+    sqlite_with_rowid=False,
+)
+
+api_key = Table(
+    "api_key", metadata, _id("key_id"),
+    Column("secret_hash", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("gate_id", String(64), nullable=False),     # empty: of no one gate
+    Column("purposes", String(2000), nullable=False),  # JSON list
+    Column("pressed", Boolean, nullable=False),        # each call stands for a press: the operator says so
+    Column("label", String(64), nullable=False),
+    Column("made_by", String(64), nullable=False),
+    Column("made_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("revoked_at", Integer, nullable=True),
+)
+
+gate = Table(
+    "gate", metadata, _id("gate_id"),
+    Column("zone_id", ForeignKey("zone.zone_id"), nullable=False),
+    Column("purpose_id", ForeignKey("purpose.purpose_id"), nullable=True),  # NULL: no face here
+    Column("mode", String(16), nullable=False),        # pass | pass-and-face | face
+    Column("liveness", String(8), nullable=False),     # none | passive
+    Column("state", String(8), nullable=False),        # open | closed: of its lane for faces
+    Column("closed_by", String(64), nullable=False),   # what rule closed it; empty while open
+    Column("door", String(64), nullable=False),        # its name in outside.toml; empty: none
+    Column("lease_minutes", Integer, nullable=False),  # how long it may go by a copy of the revocation list
+    CheckConstraint("mode IN ('pass', 'pass-and-face', 'face')"),
+    CheckConstraint("(mode = 'pass') = (purpose_id IS NULL)"),
+)
+
+idempotent = Table(
+    "idempotent", metadata,
+    Column("token", String(64), primary_key=True),     # SHA-256 of who asked and their key
+    Column("digest", String(64), nullable=False),      # of what was asked, without any picture
+    Column("status", Integer, nullable=False),         # of the answer; 0 while it runs
+    Column("answer", LargeBinary, nullable=True),      # NULL where it holds a secret
+    Column("at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+me_code = Table(
+    "me_code", metadata,
+    Column("person_id", ForeignKey("person.person_id"), primary_key=True),
+    Column("code_hash", String(64), nullable=False, unique=True),
+    Column("made_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery", metadata, _id("delivery_id"),
+    Column("recipient", String(64), nullable=False),   # its name in outside.toml
+    Column("event_id", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),       # JSON; no name, no biometrics
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Integer, nullable=False),
+    Column("state", String(8), nullable=False),        # pending | dead
+    Column("last_code", String(64), nullable=False),   # why the last attempt failed
+    Column("made_at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    Index("delivery_due", "state", "next_at"),
+    sqlite_with_rowid=False,
 )
 
 mark = Table(

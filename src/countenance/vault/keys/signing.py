@@ -13,7 +13,7 @@ from countenance import durable
 from countenance.errors import StoreFault
 from countenance.formats.cose import key_id
 
-USES = ("pass", "receipt", "list", "log")
+USES = ("pass", "receipt", "list", "log", "door")
 _RETIRED = re.compile(r"[a-z]+\.([0-9a-f]{16})\.retired")
 
 

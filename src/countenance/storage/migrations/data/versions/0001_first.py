@@ -129,7 +129,8 @@ def upgrade() -> None:
         sa.Column("custody", sa.String(length=16), nullable=False),
         sa.Column("valid_days", sa.Integer(), nullable=False),
         sa.Column("gallery_cap", sa.Integer(), nullable=False),
-        sa.CheckConstraint("comparison IN ('verify', 'search')"),
+        sa.CheckConstraint("comparison IN ('verify', 'search', 'disclose')"),
+        sa.CheckConstraint("(comparison = 'disclose') = (custody = 'none')"),
         sa.ForeignKeyConstraint(
             ["zone_id"],
             ["zone.zone_id"],

@@ -1,0 +1,1 @@
+"""Who may do what: roles, API keys, operators, sessions, codes, passkeys, attempts."""
