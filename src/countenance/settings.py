@@ -79,10 +79,11 @@ def load(folder: Path) -> Settings:
         raise StoreFault("store-incomplete", "This data folder was never set up to the end.") from None
     except (OSError, UnicodeDecodeError):
         raise StoreFault("settings-unreadable", "The settings (venue.toml) cannot be read.") from None
-    return _parse(text)
+    return parse(text)
 
 
-def _parse(text: str) -> Settings:
+def parse(text: str) -> Settings:
+    """Read settings from their text. Raises StoreFault: settings-*, store-newer."""
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

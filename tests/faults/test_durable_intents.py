@@ -445,10 +445,10 @@ def test_no_door_opens_when_the_decision_could_not_be_committed(
     events = count(folder, "event")
     faults = Faults(1, when, dies=dies)
     with faults.armed(monkeypatch), pytest.raises(Crash if dies else StoreFault):
-        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
+        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(opened.append))
     assert opened == []
     assert count(folder, "event") == events + (when == AFTER)
-    admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
+    admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(opened.append))
     assert opened == [1]
 
 
@@ -462,7 +462,7 @@ def test_a_withdrawal_during_the_capture_wins(venue: Venue, purpose: PurposeId) 
         return picture(1, 9)()
 
     with pytest.raises(CountenanceError):
-        admit.by_pass(venue, who.pass_text, camera, AtGate(lambda: opened.append(1)))
+        admit.by_pass(venue, who.pass_text, camera, AtGate(opened.append))
     assert opened == []
 
 
@@ -480,7 +480,7 @@ def test_a_withdrawal_after_the_comparison_wins(
 
     monkeypatch.setattr(venue.matcher, "verify", verified)
     with pytest.raises(CountenanceError) as caught:
-        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(lambda: opened.append(1)))
+        admit.by_pass(venue, who.pass_text, picture(1, 9), AtGate(opened.append))
     assert caught.value.code == "consent-withdrawn"
     assert opened == []
 

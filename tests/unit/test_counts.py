@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from countenance.flows import counts
+from countenance.lane import counts
 
 DAY, NEXT = date(2026, 6, 21), date(2026, 6, 22)
 

@@ -18,6 +18,8 @@ from enum import Enum
 from countenance.errors import Refused
 from countenance.quantities import PersonId, PurposeId
 
+NOBODY = PersonId("")
+
 
 class Role(Enum):
     """What somebody may do. The rows of docs/routes.md say which route is open to whom."""
@@ -41,6 +43,10 @@ CONSOLE_ROLES = frozenset({Role.OWNER, Role.OPERATOR, Role.DESK, Role.GATE_STAFF
 AT_A_GATE = frozenset({Role.GATE, Role.GATE_STAFF})
 """Roles of a key that is bound to one gate."""
 
+MAY_BE_PRESSED = AT_A_GATE | {Role.DESK}
+"""Roles of a key whose every call may stand for a press by the person in front. A client of another system, which
+knows no press, has one key for all it does; whoever makes the key says so, and it stands in the log."""
+
 
 @dataclass(frozen=True)
 class Who:
@@ -57,7 +63,7 @@ class Who:
     gate: str = ""
     purposes: frozenset[PurposeId] = frozenset()
     pressed: bool = False
-    person: PersonId = PersonId("")
+    person: PersonId = NOBODY
     session: str = ""
 
     def require_gate(self, gate: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from countenance.clock import SystemClock, utc_day
+from countenance.clock import Clock, SystemClock, utc_day
 from countenance.consent import notices
 from countenance.consent.acts import act_from_channel
 from countenance.consent.consents import Yes
@@ -69,25 +69,24 @@ def gate(people: int, progress: Progress) -> Iterator[Gate]:
         found.found(folder, clock, name="Benchmark", contact="nobody", scenario="annual-pass", regime="cn",
                     threshold=found.DEMO_ONLY)
         tickets = folder / found.TICKETS
-        _write_tickets(tickets, people, _good_until(clock))
+        write_tickets(tickets, people, clock)
         with open_venue(folder, CsvEntitlement(tickets), clock) as venue:
             pad.pad(venue, PURPOSE, people, progress=progress)
-            _enrol(venue, portraits.jpeg(picture))
+            enrol_portrait(venue, portraits.jpeg(picture))
             yield Gate(venue, portraits.later(picture)[CAPTURE])
 
 
-def _good_until(clock: SystemClock) -> str:
-    return (utc_day(clock.now()) + timedelta(days=TICKET_DAYS)).isoformat()
-
-
-def _write_tickets(path: Path, people: int, until: str) -> None:
+def write_tickets(path: Path, people: int, clock: Clock) -> None:
+    """Give `people` made-up people and the portrait a ticket for a month."""
+    until = (utc_day(clock.now()) + timedelta(days=TICKET_DAYS)).isoformat()
     references = [PERSON, *(pad.reference(number) for number in range(people))]
     lines = [",".join(COLUMNS), *(f"{reference},,{until},en," for reference in references)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _enrol(venue: Venue, jpeg: bytes) -> None:
+def enrol_portrait(venue: Venue, jpeg: bytes, purpose: PurposeId = PURPOSE) -> str:
+    """Enrol the portrait for a purpose; return its pass."""
     with venue.store.read() as unit:
-        notice = notices.in_force(unit, PURPOSE)
+        notice = notices.in_force(unit, purpose)
     yes = Yes(notice.hash, "en", act_from_channel("desk"))
-    enrol.enrol(venue, PERSON, PURPOSE, yes, lambda: jpeg, lambda text: text)
+    return enrol.enrol(venue, PERSON, purpose, yes, lambda: jpeg, lambda text: text).pass_text

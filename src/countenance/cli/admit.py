@@ -106,9 +106,10 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     """Check a pass with the public keys and the lists alone; no store and no secret is opened."""
     from countenance import settings
     from countenance.clock import SystemClock, utc_day, utc_text
-    from countenance.flows import counts, passes
+    from countenance.flows import passes
     from countenance.flows.found import LIST, PLAIN_COUNTS, SIGNING
     from countenance.integrations.entitlement import CsvEntitlement
+    from countenance.lane import counts
     from countenance.vault.keys import signing
 
     if pass_file is None:

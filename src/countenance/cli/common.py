@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,14 +36,21 @@ HERE = Path()
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Venue]:
-    """Open the venue with the ticket list its settings name."""
-    from countenance import settings
+    """Open the venue with the entitlement that its settings name, and with whom it tells of events."""
+    from countenance.clock import SystemClock
+    from countenance.errors import StoreFault
     from countenance.flows.opening import open_venue
-    from countenance.integrations.entitlement import CsvEntitlement
+    from countenance.integrations import entitlements_open, outside, outside_events
 
-    tickets = folder / settings.load(folder).entitlement_csv
-    with open_venue(folder, CsvEntitlement(tickets)) as venue:
-        yield venue
+    entitlement = entitlements_open.open_entitlement(folder, SystemClock())
+    try:
+        with open_venue(folder, entitlement) as venue:
+            with suppress(StoreFault):  # whoever withdraws does not wait for a file about others
+                told = outside.load(folder)
+                outside_events.attach(venue, told.recipients, told.mqtt)
+            yield venue
+    finally:
+        getattr(entitlement, "close", lambda: None)()
 
 
 def picture(path: Path) -> Callable[[], bytes]:

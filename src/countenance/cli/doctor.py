@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from countenance.flows.upgrade import Upgraded
     from countenance.flows.venue import Venue
 
 
@@ -23,7 +24,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    upgrade: Annotated[bool, typer.Option("--upgrade", help="Bring the databases to the newest schema.")] = False,
+    upgrade: Annotated[bool, typer.Option(
+        "--upgrade", help="Bring an older folder to what this program reads; needs the venue closed.")] = False,
     restore_drill: Annotated[bool, typer.Option(
         "--restore-drill", help="Rehearse a restore of both stores beside the venue; changes nothing.")] = False,
     venue: VenueOption = HERE,
@@ -34,8 +36,7 @@ def doctor(
     Opening it checks stores and keys and finishes what was interrupted; then clock, stores, tickets, signing keys,
     off-site copy, log and witnesses, memory, model, thresholds, retention and the gallery are looked at.
     """
-    if upgrade:
-        _upgrade(venue)
+    upgraded = _upgrade(venue, as_json) if upgrade else None
     if restore_drill:
         _drill(venue, as_json)
         return
@@ -47,7 +48,7 @@ def doctor(
         held = here.galleries.memory()
     bad = [one for one in findings if one["finding"] != "in order"]
     memory = [*memory_report(), *held]
-    print_out(as_json, {"ok": not bad, "findings": findings, "memory": memory},
+    print_out(as_json, {"ok": not bad, "findings": findings, "memory": memory, **_told(upgraded)},
               *(f"{one['check']:<10} {one['finding']}" for one in findings),
               *(f"{'memory':<10} {line}" for line in memory))
     if bad:
@@ -92,12 +93,23 @@ def _drill(folder: Path, as_json: bool) -> None:
               f"{done.asked_again} consents would wait to be renewed. It took {done.seconds:.1f} s.")
 
 
-def _upgrade(folder: Path) -> None:
-    from countenance.flows.found import DATA, KEYS
-    from countenance.storage import engine as engines
-    from countenance.storage import migrate
+def _upgrade(folder: Path, as_json: bool) -> Upgraded:
+    from countenance.flows import upgrade as story
 
-    for file, which in ((DATA, "data"), (KEYS, "keys")):
-        engine = engines.open_engine(folder / file)
-        migrate.upgrade(engine, which)
-        engine.dispose()
+    done = story.upgrade(folder)
+    if not as_json:
+        print_out(as_json, {}, *(f"{'upgrade':<10} {line}" for line in _steps(done)))
+    return done
+
+
+def _steps(done: Upgraded) -> list[str]:
+    told = [f"the {which} store, from migration {version}" for which, version in done.stores.items()]
+    told += [f"new in venue.toml: {', '.join(done.settings)}"] if done.settings else []
+    told += [f"new signing key: {use}" for use in done.signing]
+    return told or ["nothing to do"]
+
+
+def _told(done: Upgraded | None) -> dict[str, object]:
+    if done is None:
+        return {}
+    return {"upgraded": {"stores": done.stores, "settings": list(done.settings), "signing": list(done.signing)}}

@@ -15,6 +15,7 @@ from countenance import __version__
 from countenance.cli import (
     about,
     admit,
+    api_keys,
     backup,
     bench,
     consent,
@@ -22,16 +23,23 @@ from countenance.cli import (
     doctor,
     enrol,
     evaluate,
+    events,
+    gate,
+    gates,
+    imports,
     init,
     keys,
+    lane,
     log,
     models,
     notice,
+    operators,
     passes,
     prove,
     receipt,
     record,
     revocations,
+    serve,
     sweep,
     verify,
     withdraw,
@@ -44,11 +52,13 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )
 
-for _module in (demo, init, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate):
+for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate):
     _module.register(app)
+gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
                       ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
-                      ("models", models), ("bench", bench)):
+                      ("models", models), ("bench", bench), ("gate", gate), ("lane", lane), ("events", events),
+                      ("operators", operators), ("apikey", api_keys), ("import", imports)):
     app.add_typer(_group.app, name=_name)
 
 

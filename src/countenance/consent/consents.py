@@ -21,6 +21,8 @@ from countenance.storage.unit import Unit
 KEPT_DAYS_AFTER = 30
 """How long the row of an ended consent is kept before the sweep removes it. Fewer is stricter."""
 
+_WITH_ALIAS = 5  # parts of what is sealed of a consent to disclose
+
 
 @dataclass(frozen=True)
 class Consent:
@@ -65,8 +67,7 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
         consent_id=consent.consent_id, person_id=person, purpose_id=purpose_id,
         notice_hash=consent.notice_hash, language=consent.language, act=consent.act.value,
         state=consent.state.value, given_at=consent.given_at, expires_at=consent.expires_at,
-        sealed=unit.outbox.seal_for(person, label(consent.consent_id), agreed(
-            purpose_id, consent.notice_hash, consent.given_at, consent.expires_at)),
+        sealed=_sealed(unit, consent, random_id() if purpose.comparison == notices.DISCLOSE else ""),
         delete_at=consent.expires_at + KEPT_DAYS_AFTER * DAY))
     unit.move_gallery(purpose_id)
     return consent, unit.tell_of(person, event, _facts(consent))
@@ -135,9 +136,32 @@ def label(consent_id: str) -> str:
     return f"consent/{consent_id}"
 
 
-def agreed(purpose_id: str, notice_hash: str, given_at: int, expires_at: int) -> bytes:
-    """Return what is sealed of a consent: whoever edits its row in the store cannot make it say more."""
-    return canonical.encode([purpose_id, notice_hash, given_at, expires_at])
+def agreed(purpose_id: str, notice_hash: str, given_at: int, expires_at: int, alias: str = "") -> bytes:
+    """Return what is sealed of a consent: whoever edits its row in the store cannot make it say more.
+
+    `alias`: what the person is called to the one recipient that a purpose to disclose is about; empty for a face.
+    """
+    return canonical.encode([purpose_id, notice_hash, given_at, expires_at, *([alias] if alias else [])])
+
+
+def alias(unit: Unit, consent: Consent) -> str:
+    """Return what a person is called to the recipient that this consent is about, and to nobody else.
+
+    Random, made with the consent: derived from nothing, so that with the record key, or `forget_alias`, it is gone.
+    Raises Refused(consent-altered), StoreFault(key-destroyed, sealed-altered).
+    """
+    told = unit.outbox.open_for(consent.person, label(consent.consent_id), consent.sealed)
+    facts = canonical.decode(told, "consent")
+    name = facts[-1] if isinstance(facts, list) and len(facts) == _WITH_ALIAS else ""
+    if not isinstance(name, str) or not name or told != _agreed(consent, name):
+        raise Refused("consent-altered", "The record of this consent was altered after the person agreed.")
+    return name
+
+
+def forget_alias(unit: Unit, consent: Consent) -> None:
+    """Keep no more of a consent than that it was given. Raises StoreFault(key-destroyed)."""
+    unit.run(update(schema.consent).where(schema.consent.c.consent_id == consent.consent_id).values(
+        sealed=_sealed(unit, consent, "")))
 
 
 def asked_from(unit: Unit) -> Instant:
@@ -202,9 +226,19 @@ def _to_notice_in_force(unit: Unit, consent: Consent) -> None:
 
 
 def _unaltered(unit: Unit, consent: Consent) -> None:
-    told = agreed(consent.purpose, consent.notice_hash, consent.given_at, consent.expires_at)
-    if unit.outbox.open_for(consent.person, label(consent.consent_id), consent.sealed) != told:
+    if notices.purpose(unit, consent.purpose).comparison == notices.DISCLOSE:
+        alias(unit, consent)
+        return
+    if unit.outbox.open_for(consent.person, label(consent.consent_id), consent.sealed) != _agreed(consent):
         raise Refused("consent-altered", "The record of this consent was altered after the person agreed.")
+
+
+def _agreed(consent: Consent, name: str = "") -> bytes:
+    return agreed(consent.purpose, consent.notice_hash, consent.given_at, consent.expires_at, name)
+
+
+def _sealed(unit: Unit, consent: Consent, name: str) -> bytes:
+    return unit.outbox.seal_for(consent.person, label(consent.consent_id), _agreed(consent, name))
 
 
 def _newest(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent:

@@ -90,6 +90,7 @@ class ConsentGate:
     def enrol(self, unit: Unit, person: PersonId, purpose: PurposeId) -> Granted:
         """Permit one template of somebody who has just said yes. Raises Refused, StoreFault."""
         self._in_order(unit)
+        self._for_a_face(unit, purpose)
         consents.require_live(unit, person, purpose)
         return self._granted(person_scope(Kind.ENROL, self._venue, purpose, person))
 
@@ -154,6 +155,10 @@ class ConsentGate:
     def _compares(self, unit: Unit, purpose: PurposeId, how: str) -> None:
         if notices.purpose(unit, purpose).comparison != how:
             raise Refused("purpose-other", "This purpose is not for this kind of comparison.")
+
+    def _for_a_face(self, unit: Unit, purpose: PurposeId) -> None:
+        if notices.purpose(unit, purpose).comparison == notices.DISCLOSE:
+            raise Refused("purpose-other", "This purpose is to tell others something; it needs no face, and gets none.")
 
     def _pressed_now(self, pressed: Press) -> None:
         if not isinstance(pressed, Press):

@@ -23,7 +23,7 @@ from countenance.storage.unit import Unit
 
 @dataclass(frozen=True)
 class Purpose:
-    """A purpose as the venue set it up. `comparison` is "verify" (1:1) or "search" (1:N)."""
+    """A purpose as the venue set it up. `comparison` is "verify" (1:1), "search" (1:N) or "disclose" (no face)."""
 
     purpose_id: PurposeId
     zone: str
@@ -38,7 +38,11 @@ def _purpose(row: Any) -> Purpose:
                    row.valid_days, row.gallery_cap)
 
 
-_COMPARED = {Custody.VENUE_KEYED.value: "search", Custody.CARRIED.value: "verify", Custody.HOLDER_KEYED.value: "verify"}
+DISCLOSE, NOTHING = "disclose", "none"
+"""How a purpose without a face is compared: not at all; and what is kept of a face for it."""
+
+_COMPARED = {Custody.VENUE_KEYED.value: "search", Custody.CARRIED.value: "verify", Custody.HOLDER_KEYED.value: "verify",
+             NOTHING: DISCLOSE}
 
 _PURPOSE = select(schema.purpose).where(schema.purpose.c.purpose_id == bindparam("wanted"))
 _IN_FORCE = (select(schema.notice.c.canonical, schema.notice.c.notice_hash, schema.notice.c.version)

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite import insert
 from countenance.clock import utc_day
 from countenance.consent.gate import Press
 from countenance.errors import CountenanceError, Refused
-from countenance.flows import enrol, gallery, passes, people, revocations
+from countenance.flows import enrol, events_out, gallery, passes, people, revocations
 from countenance.flows.capture import Timings, measure, one_face
 from countenance.flows.ports import Camera, Door, no_door
 from countenance.formats.revocations import RevocationList
@@ -144,10 +144,10 @@ def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, 
             timings: Timings) -> Decision:
     with timings.of("decision"):
         if not isinstance(found, Match):
-            venue.store.together(lambda unit: _count(unit, Outcome.REFER, 1))
+            venue.store.together(lambda unit: _referred(unit, venue, gate))
             return Decision(Outcome.REFER, "no-match", timings, people=0)
         admitted = _commit(venue, person, purpose, gate)
-        gate.door()
+        gate.door(admitted)
     return Decision(Outcome.ADMIT, "match", timings, admitted)
 
 
@@ -170,9 +170,17 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
             unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted,
                                               "gate": gate.name})
             _count(unit, Outcome.ADMIT, admitted)
+            if venue.outside is not None:
+                events_out.decided(unit, venue, gate.name, Outcome.ADMIT.value, admitted, person)
         return admitted
 
     return venue.store.together(commit)
+
+
+def _referred(unit: Unit, venue: Venue, gate: AtGate) -> None:
+    _count(unit, Outcome.REFER, 1)
+    if venue.outside is not None:
+        events_out.decided(unit, venue, gate.name, Outcome.REFER.value, 1, None)
 
 
 _SOME_MORE = insert(schema.hourly_count).on_conflict_do_update(

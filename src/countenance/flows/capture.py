@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from countenance.flows.venue import Venue
+    from countenance.vision.detect import Detection
 
 
 @dataclass
@@ -38,9 +39,21 @@ class Timings:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chip:
-    """One aligned face, (150, 150, 3) uint8 RGB for the default pack; nothing has been measured yet."""
+    """One aligned face, (150, 150, 3) uint8 RGB for the default pack; nothing has been measured yet.
+
+    `found`: where it was in the picture.
+    """
 
     pixels: NDArray[np.uint8]
+    found: Detection | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a face is in a picture, and the points (x, y) it would be aligned by, where they were asked for."""
+
+    found: Detection
+    points: list[tuple[float, float]]
 
 
 def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
@@ -61,7 +74,24 @@ def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
             policy = quality.Policy(smallest_face_px=smallest, most_cut_off=venue.settings.most_cut_off_percent / 100)
             face = quality.the_one_face(found, frame, policy)
         with timings.of("align"):
-            return Chip(venue.pack.align(frame, face))
+            return Chip(venue.pack.align(frame, face), face)
+    finally:
+        frame.wipe()
+
+
+def places(venue: Venue, camera: Camera, most: int, *, points: bool = False) -> list[Place]:
+    """Take a picture and return where faces are, largest first and at most `most`; nothing of them is measured.
+
+    `points`: with the points that a face is aligned by. Raises BadInput(image-*).
+    """
+    from countenance.vision import image
+
+    frame = image.decode(camera())
+    try:
+        found = venue.pack.detect(frame, venue.settings.smallest_face_px)
+        largest = sorted(found, key=lambda face: face.box.width * face.box.height, reverse=True)[:most]
+        return [Place(face, [(float(x), float(y)) for x, y in venue.pack.landmarks(frame, face)] if points else [])
+                for face in largest]
     finally:
         frame.wipe()
 

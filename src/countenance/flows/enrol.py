@@ -50,6 +50,19 @@ class Enrolled:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """An enrolment whose pass is on its way into its holder's hand. One that is left alone is undone by the sweep."""
+
+    intent: Intent
+    pending: _Pending
+
+    @property
+    def pass_text(self) -> str:
+        """What is to be handed over and read back."""
+        return self.pending.text
+
+
+@dataclass(frozen=True)
 class _Names:
     """The keys of one enrolment, by name, before they exist."""
 
@@ -68,6 +81,15 @@ class _Names:
 def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
           hand_over: HandOver, timings: Timings | None = None) -> Enrolled:
     """Enrol one person for one purpose. Raises Refused, BadInput, StoreFault; then nobody is enrolled."""
+    return confirm(venue, begin(venue, reference, purpose_id, yes, camera, timings), hand_over)
+
+
+def begin(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
+          timings: Timings | None = None) -> Waiting:
+    """Take every step up to the pass, which is to be handed over; nobody is enrolled before `confirm`.
+
+    Raises as `enrol`.
+    """
     timings = timings or Timings(venue.clock)
     venue.store.require_forward()
     ticket = _ticket(venue, reference)                                      # (1)
@@ -85,8 +107,24 @@ def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
         begun.rows = pending.rows()
         if names.in_pass is not None:
             venue.keys.bind(names.in_pass, issued_digest(pending.text))
-        read_back(pending.text, hand_over)                                 # (6)
-        return _go_live(venue, begun.intent, pending)                             # (7)
+    return Waiting(begun.intent, pending)
+
+
+def confirm(venue: Venue, waiting: Waiting, hand_over: HandOver) -> Enrolled:
+    """Hand the pass over, read it back, and enrol. Raises as `enrol`; then everything is undone."""
+    try:
+        read_back(waiting.pass_text, hand_over)                             # (6)
+        return _go_live(venue, waiting.intent, waiting.pending)             # (7)
+    except intents.Abandoned:
+        raise  # undone by the sweep; the person may have enrolled anew since
+    except BaseException:
+        give_up(venue, waiting)
+        raise
+
+
+def give_up(venue: Venue, waiting: Waiting) -> None:
+    """Undo an enrolment whose pass nobody took."""
+    intents.undo(venue, waiting.intent, waiting.pending.rows())
 
 
 def _ticket(venue: Venue, reference: str) -> Ticket:
@@ -99,6 +137,8 @@ def _said_yes(venue: Venue, purpose_id: PurposeId, yes: Yes) -> notices.Purpose:
     with venue.store.read() as unit:
         purpose = notices.purpose(unit, purpose_id)
         consents.require_shown(notices.in_force(unit, purpose_id), yes)
+    if purpose.comparison == notices.DISCLOSE:
+        raise Refused("purpose-other", "This purpose is to tell others something; no face is taken for it.")
     return purpose
 
 
@@ -169,9 +209,7 @@ def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, 
              chip: Chip, timings: Timings) -> _Pending:
     profile = Profile(ticket.reference, ticket.language or yes.language)
     person = names.record.person
-    if names.known:
-        people.keep(unit, person)
-    else:
+    if not names.known:
         people.add(unit, venue.keys, names.record, profile, household=ticket.household)
     consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
@@ -213,6 +251,7 @@ def _go_live(venue: Venue, intent: Intent, pending: _Pending) -> Enrolled:
         template, issued = schema.template, schema.issued_pass
         unit.run(update(template).where(template.c.template_id == pending.template).values(state="live"))
         unit.run(update(issued).where(issued.c.pass_id == pending.pass_id).values(state="live"))
+        people.keep(unit, pending.person)
         unit.move_forward()
         unit.tell_of(pending.person, "pass-issued", {"pass": pending.pass_id, "purpose": pending.consent.purpose})
         events = receipts.events_of(unit, pending.person, "consent-given", pending.consent.purpose)

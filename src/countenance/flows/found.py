@@ -13,7 +13,7 @@ from countenance import durable, settings
 from countenance.clock import Clock
 from countenance.consent import notices
 from countenance.errors import BadInput, StoreFault
-from countenance.flows import record
+from countenance.flows import gates, record
 from countenance.quantities import Instant, PurposeId, VenueId, random_id
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema, sequence
@@ -116,6 +116,9 @@ def _data(folder: Path, root: str, clock: Clock, texts: dict[str, str], plan: di
             unit.run(insert(schema.zone).values(zone_id=zone["id"], kind=zone["kind"], name=zone["name"]))
         for purpose in plan["purpose"]:
             _purpose(unit, purpose, texts)
+        for gate in plan["gates"]:
+            gates.add(unit, gate["id"], gates.Mode(gate["mode"]), gate["purpose"], zone=gate["zone"],
+                      lease_minutes=plan["gate"]["lease_minutes"])
     store.close()
     keys.close()
 

@@ -69,6 +69,10 @@ class Galleries:
         """Return, for each gallery that is held, whether what it is opened into is locked into memory."""
         return [f"gallery {purpose}: {held.index.memory}" for purpose, held in self._held.items()]
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many templates each gallery in memory holds, by purpose; none is read for it."""
+        return {purpose: len(held.owners) for purpose, held in dict(self._held).items()}
+
     def search_permit(self, purpose: PurposeId, pressed: Press) -> tuple[Held, Granted]:
         """Return the gallery with a permit to search it once, as `ConsentGate.search` gives it.
 
@@ -142,15 +146,23 @@ class Galleries:
         sealed = [(people.record_ref(row), "profile", row.sealed_profile) for row in rows]
         agreed = [(people.record_ref(row), consents.label(row.consent_id), row.sealed_consent) for row in rows]
         opened = zip(rows, self._venue.keys.open_many(sealed), self._venue.keys.open_many(agreed), strict=True)
-        good = []
+        asked = []
         for row, plain, told in opened:
             agreed_to = consents.agreed(row.purpose_id, row.notice_hash, row.given_at, row.expires_at)
-            if plain is None or told is None or bytes(told) != agreed_to:
-                continue  # their record key is lost, or somebody edited what they agreed to: compared by nobody
+            if plain is not None and told is not None and bytes(told) == agreed_to:
+                asked.append((row, people.parse_profile(plain).reference))
+            # otherwise their record key is lost, or somebody edited what they agreed to: compared by nobody
+        self._venue.entitlement.prefetch([reference for _, reference in asked], today)
+        good = []
+        for row, reference in asked:
             try:
-                self._venue.entitlement.require_good(people.parse_profile(plain).reference, today)
+                self._venue.entitlement.require_good(reference, today)
             except Refused:
                 continue  # no ticket today: this face is not compared today
+            except StoreFault as fault:
+                if not fault.code.startswith("ticket"):
+                    raise
+                continue  # nobody could say, of this ticket alone: compared once somebody can
             good.append(row)
         return good
 

@@ -103,7 +103,8 @@ def undo(venue: Venue, intent: Intent, rows: dict[str, str] | None = None) -> No
         keys = _without_rows(unit, intent)
         unit.run(update(schema.intent).where(schema.intent.c.intent_id == intent.intent_id)
                  .values(plan=_plan(keys, {})))
-        unit.move_gallery(intent.purpose)
+        if intent.purpose:  # people who are only put on record (flows/awaiting.py) are in no gallery
+            unit.move_gallery(intent.purpose)
     venue.keys.destroy(keys)
     with venue.store.write() as unit:
         end(unit, intent)

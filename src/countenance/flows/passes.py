@@ -11,14 +11,14 @@ from countenance import settings
 from countenance.clock import end_of_day, utc_day
 from countenance.consent.consents import Consent
 from countenance.consent.notices import Purpose
-from countenance.errors import BadInput, Refused
+from countenance.errors import Refused
 from countenance.flows.found import SIGNING
 from countenance.flows.people import Profile
 from countenance.flows.ports import Entitlement, Ticket
-from countenance.formats import cose
 from countenance.formats import passes as form
 from countenance.formats.passes import Custody, Pass
 from countenance.formats.revocations import RevocationList
+from countenance.lane import check
 from countenance.quantities import HOUR, Instant, KeyId, PassId, PersonId, VenueId, random_id
 from countenance.storage import schema
 from countenance.storage.unit import Unit
@@ -74,13 +74,13 @@ def read_here(venue: Venue, text: str, now: Instant) -> Pass:
     Raises BadInput (pass-malformed, pass-altered), Refused (pass-other-venue, pass-expired).
     """
     content = read_even_expired(venue, text)
-    _in_time(content, now)
+    check.require_in_time(content, now, latest=now)
     return content
 
 
 def read_even_expired(venue: Venue, text: str) -> Pass:
     """Read a pass of this venue for somebody who withdraws with it; its date does not matter for that."""
-    return _ours(text, signing.verifiers(venue.folder / SIGNING, "pass"), venue.venue_id)
+    return check.require_ours(text, signing.verifiers(venue.folder / SIGNING, "pass"), venue.venue_id)
 
 
 def whose(unit: Unit, content: Pass) -> PersonId:
@@ -118,38 +118,5 @@ def _record(unit: Unit, content: Pass) -> Any:
 
 def plain_lane(text: str, keys: Verifiers, venue: VenueId, entitlement: Entitlement, now: Instant,
                revoked: RevocationList | None = None) -> Ticket:
-    """Check a pass for the lane without faces; return the ticket it stands for.
-
-    Needs no database and no secret key, so that whatever happens to faces, this lane stays open
-    (DESIGN 1.7). Every pass is good here, the one of somebody who withdrew too.
-    `revoked`, however old, names passes that were replaced.
-    Raises BadInput (pass-*), Refused (pass-other-venue, pass-retired, pass-expired, pass-void, ticket-*), StoreFault.
-    """
-    content = _ours(text, keys, venue)
-    _in_time(content, now)
-    if revoked is not None:
-        revoked.require_not_void(content)
-    return entitlement.require_good(content.reference, utc_day(now))
-
-
-def _ours(text: str, keys: Verifiers, venue: VenueId) -> Pass:
-    kid = form.peek_kid(text)
-    if kid in keys.retired:
-        raise Refused("pass-retired",
-                      "This pass was signed with a retired key; the desk gives a new one, or withdraws without it.")
-    _of_this_venue(kid, cose.key_id(keys.key))
-    content = form.read(text, keys.key)
-    _of_this_venue(content.venue, venue)
-    return content
-
-
-def _in_time(content: Pass, now: Instant) -> None:
-    if content.issued_at > now + HOUR:
-        raise BadInput("pass-from-future", "This pass was made later than now; the clock here may be wrong.")
-    if now >= content.expires_at:
-        raise Refused("pass-expired", "This pass has expired.")
-
-
-def _of_this_venue(found: bytes | str, expected: bytes | str) -> None:
-    if found != expected:
-        raise Refused("pass-other-venue", "This pass is of another venue, or signed by a key not known here.")
+    """Check a pass for the lane without faces: see `lane.check.require_good`, which its own process asks too."""
+    return check.require_good(text, keys, venue, entitlement, now, revoked)

@@ -16,11 +16,12 @@ from sqlalchemy import func, select
 from countenance import settings
 from countenance.clock import utc_day, utc_text
 from countenance.errors import BadInput, StoreFault
-from countenance.flows import counts, people, receipts, record
+from countenance.flows import people, receipts, record
 from countenance.flows.found import PLAIN_COUNTS
 from countenance.formats import checkpoints, evidence, log_entries
 from countenance.formats.evidence import ClearEntry, Content, Earlier, KeptNotice
 from countenance.formats.signed_note import Note
+from countenance.lane import counts
 from countenance.quantities import Instant, PersonId
 from countenance.storage import schema
 from countenance.storage.unit import Unit

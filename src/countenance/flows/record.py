@@ -71,6 +71,11 @@ def gate(unit: Unit, threshold: str) -> None:
         unit.set_mark(GATE_MARK, Instant(int(opened)))
 
 
+def by_hand(unit: Unit, gate: str, outcome: str, reason: str) -> None:
+    """Tell, in the clear, that staff decided in the place of a gate. All three are fixed words."""
+    unit.tell("by-hand", {"gate": gate, "outcome": outcome, "reason": reason})
+
+
 def _text(text: str, longest: int = LONGEST) -> str:
     text = text.strip()
     if not text or len(text) > longest or not all(c.isprintable() or c == "\n" for c in text):

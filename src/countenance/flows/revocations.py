@@ -111,6 +111,15 @@ def post(venue: Venue) -> None:
             raise StoreFault("store-io", "The list of replaced passes could not be written.") from None
 
 
+def posted(venue: Venue) -> RevocationList:
+    """Read the list that `post` wrote. Raises StoreFault(list-unreadable), and as `read`."""
+    try:
+        text = durable.read(venue.folder / LIST, form.LARGEST).decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        raise StoreFault("list-unreadable", "The posted revocation list cannot be read.") from None
+    return read(venue, text)
+
+
 def _in_force(venue: Venue, unit: Unit) -> RevocationList:
     rows = unit.run(select(schema.revocation)).all()
     return RevocationList(

@@ -103,7 +103,8 @@ def _due(venue: Venue) -> tuple[list[tuple[PersonId, PurposeId]], list[PersonId]
 
 def _old_rows(venue: Venue, *, count_only: bool) -> int:
     # Templates go with their consent above; what is past its date here opens nothing any more.
-    tables = (schema.issued_pass, schema.consent, schema.revocation, schema.hourly_count)
+    tables = (schema.issued_pass, schema.consent, schema.revocation, schema.hourly_count, schema.one_time,
+              schema.session, schema.idempotent, schema.delivery)
     total = 0
     with venue.store.write() if not count_only else venue.store.read() as unit:
         for table in tables:

@@ -30,6 +30,7 @@ from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.templates import TemplateVault
 
 if TYPE_CHECKING:
+    from countenance.flows.events_out import Outgoing
     from countenance.flows.gallery import Galleries
     from countenance.formats.signed_note import NoteKey
     from countenance.vault.keys.roots import Root
@@ -64,6 +65,7 @@ class Venue:
         self.vault = TemplateVault(self.keys, self.book, self.venue_id)
         self.matcher = Matcher(self.book, self.venue_id)
         self.log = Log(self.store, folder, self._log_signer)
+        self.outside: Outgoing | None = None  # whom it tells; set by whoever opened it (integrations/outside_events.py)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
         self._cosigner: Cosigner | None = None
@@ -141,6 +143,10 @@ class Venue:
 
             self._pack = FacePack.open(self.settings.pack)
         return self._pack
+
+    def use_pack(self, pack: FacePack) -> None:
+        """Use another pack than the settings name. Templates of different ones never meet."""
+        self._pack = pack
 
     @property
     def galleries(self) -> Galleries:

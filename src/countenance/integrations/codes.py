@@ -83,6 +83,13 @@ def png(text: str, module_px: int) -> bytes:
     return stream.getvalue()
 
 
+def in_terminal(text: str) -> str:
+    """Return any short text as a code of block characters, for a terminal. Not for passes: those are read by gates."""
+    drawn = io.StringIO()
+    segno.make(text, error="m").terminal(drawn, compact=True)
+    return drawn.getvalue()
+
+
 def _symbol(text: str) -> segno.QRCode:
     """Choose the error correction: M where the symbol is still 0.4 mm a module on a bank card, else L.
 

@@ -40,11 +40,29 @@ def require_layout(engine: Engine, head: str, which: str) -> None:
     defined is run: a view or a trigger is seen by its name.
     """
     found = _layout(engine)
-    if found == _made(which):
+    if found == _made(which, head):
         return
-    if {kind for kind, *_ in found} <= {"table", "index"} and _names(found) & _names(_made(which)):
+    if {kind for kind, *_ in found} <= {"table", "index"} and _names(found) & _names(_made(which, head)):
         require_current(engine, head, which)
     raise StoreFault("store-altered", f"The {which} database has other tables or rules than this program makes.")
+
+
+def require_own(engine: Engine, which: str, head: str) -> str:
+    """Return the migration a database stands at, whose tables, and no others, it has.
+
+    Raises StoreFault: store-incomplete, store-newer, store-altered.
+    """
+    found = version_of(engine)
+    if found is None or found > head:
+        require_current(engine, head, which)
+    if found is None or found not in _known(which) or _layout(engine) != _made(which, found):
+        raise StoreFault("store-altered", f"The {which} database has other tables or rules than this program makes.")
+    return found
+
+
+def _known(which: str) -> set[str]:
+    names = (file.name for file in (files("countenance.storage") / "migrations" / which / "versions").iterdir())
+    return {name.partition("_")[0] for name in names if name.endswith(".py") and name[0].isdigit()}
 
 
 def _names(layout: frozenset[tuple[str, ...]]) -> set[str]:
@@ -58,10 +76,10 @@ def _layout(engine: Engine) -> frozenset[tuple[str, ...]]:
 
 
 @cache
-def _made(which: str) -> frozenset[tuple[str, ...]]:
+def _made(which: str, version: str) -> frozenset[tuple[str, ...]]:
     engine = engines.open_engine(Path(":memory:"), create=True)
     try:
-        upgrade(engine, which)
+        upgrade(engine, which, version)
         return _layout(engine)
     finally:
         engine.dispose()

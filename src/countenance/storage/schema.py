@@ -212,6 +212,7 @@ one_time = Table(
     Column("person_id", String(64), nullable=False),
     Column("expires_at", Integer, nullable=False),
     Column("delete_at", Integer, nullable=False),
+    Index("one_time_for", "kind", "operator_id", "person_id"),
     sqlite_with_rowid=False,
 )
 

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code_hash"),
         sqlite_with_rowid=False,
     )
+    op.create_index("one_time_for", "one_time", ["kind", "operator_id", "person_id"], unique=False)
     op.create_table(
         "operator",
         sa.Column("operator_id", sa.String(length=64), nullable=False),
@@ -150,6 +151,7 @@ def downgrade() -> None:
     op.drop_index("session_of", table_name="session")
     op.drop_table("session")
     op.drop_table("operator")
+    op.drop_index("one_time_for", table_name="one_time")
     op.drop_table("one_time")
     op.drop_table("idempotent")
     op.drop_index("delivery_due", table_name="delivery")

@@ -25,10 +25,16 @@ _LINE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) (admit|refer) ([0-9]{1,12})")
 
 def add(file: Path, day: date, outcome: str, number: int = 1) -> None:
     """Count `number` passes more. What cannot be counted is not: nobody waits for it."""
-    with suppress(OSError, StoreFault), waited_for(file.with_name(f"{file.name}.lock"), 1.0):
+    with suppress(OSError, StoreFault):
+        add_all(file, {(day.isoformat(), outcome): number})
+
+
+def add_all(file: Path, more: dict[tuple[str, str], int], patience_s: float = 1.0) -> None:
+    """Add (day, outcome) to number, all at once. Raises OSError, StoreFault; then nothing was counted."""
+    with waited_for(file.with_name(f"{file.name}.lock"), patience_s):
         known = _read(file)
-        key = (day.isoformat(), outcome)
-        known[key] = known.get(key, 0) + number
+        for key, number in more.items():
+            known[key] = known.get(key, 0) + number
         lines = [f"{when} {what} {count}\n" for (when, what), count in sorted(known.items())[-KEPT:]]
         durable.write(file, "".join(lines).encode())
 

@@ -1,0 +1,88 @@
+"""countenance gate add, list, open, close, remove: which gates a venue has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out
+
+if TYPE_CHECKING:
+    from countenance.flows.gates import Gate
+
+GateName = Annotated[str, typer.Argument(metavar="GATE", help="The gate's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `gate`."""
+    app.command("add")(add)
+    app.command("list")(list_)
+    app.command("open")(open_)
+    app.command("close")(close)
+    app.command("remove")(remove)
+
+
+def add(
+    gate: GateName,
+    mode: Annotated[str, typer.Option(help="pass, pass-and-face or face.")],
+    purpose: Annotated[str, typer.Option(help="What it compares for; none where only passes are looked at.")] = "",
+    door: Annotated[str, typer.Option(help="Its door's name in outside.toml.")] = "",
+    lease_minutes: Annotated[int, typer.Option(help="How long it may go by a copy of the revocation list.")] = 60,
+    venue: VenueOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Set up a gate, open."""
+    from countenance.errors import BadInput
+    from countenance.flows import gates
+
+    try:
+        what = gates.Mode(mode)
+    except ValueError:
+        raise BadInput("gate-mode", f"The modes are: {', '.join(known.value for known in gates.Mode)}.") from None
+    with opened(venue) as here, here.store.write() as unit:
+        made = gates.add(unit, gate, what, purpose, door=door, lease_minutes=lease_minutes)
+    print_out(as_json, _value(made), f"The gate {gate} is set up.")
+
+
+def list_(venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
+    """Show every gate."""
+    from countenance.flows import gates
+
+    with opened(venue) as here, here.store.read() as unit:
+        found = gates.all_of(unit)
+    print_out(as_json, {"gates": [_value(gate) for gate in found]},
+              *(f"{gate.gate_id:<16} {gate.mode.value:<14} {gate.purpose or '-':<16} "
+                f"{'open' if gate.open else 'closed'}" for gate in found))
+
+
+def open_(gate: GateName, venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
+    """Open a gate's lane for faces."""
+    _set(gate, venue, as_json, opens=True)
+
+
+def close(gate: GateName, venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
+    """Close a gate's lane for faces; passes go on."""
+    _set(gate, venue, as_json, opens=False)
+
+
+def remove(gate: GateName, venue: VenueOption = HERE, as_json: JsonOption = False) -> None:
+    """Take a gate away, with its keys."""
+    from countenance.flows import gates
+
+    with opened(venue) as here, here.store.write() as unit:
+        gates.remove(unit, gate)
+    print_out(as_json, {"gate": gate}, f"The gate {gate} is gone, and so are its keys.")
+
+
+def _set(gate: str, venue: Any, as_json: bool, *, opens: bool) -> None:
+    from countenance.flows import gates
+
+    with opened(venue) as here, here.store.write() as unit:
+        done = gates.set_state(unit, gate, opened=opens, by="command")
+    print_out(as_json, _value(done), f"The gate {gate} is {'open' if opens else 'closed'} to faces.")
+
+
+def _value(gate: Gate) -> dict[str, Any]:
+    return {"gate": gate.gate_id, "mode": gate.mode.value, "purpose": gate.purpose, "zone": gate.zone,
+            "state": "open" if gate.open else "closed", "door": gate.door, "lease_minutes": gate.lease_minutes}

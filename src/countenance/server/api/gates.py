@@ -1,0 +1,223 @@
+"""Gates: set up, opened and closed, asked for decisions, and watched by their staff."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from countenance.access.roles import Role
+from countenance.clock import utc_text
+from countenance.errors import StoreFault
+from countenance.flows import at_a_gate, gates, revocations
+from countenance.flows.admit import Decision
+from countenance.flows.at_a_gate import Shown
+from countenance.flows.found import SIGNING
+from countenance.flows.gates import Gate, Mode
+from countenance.formats import door_tokens
+from countenance.quantities import random_id
+from countenance.server.api.models import Line, Name, Strict
+from countenance.server.routing import Caller, Here, Route
+from countenance.server.state import Serving
+from countenance.server.streams import as_events
+from countenance.server.uploads import Picture, camera, field
+from countenance.vault.keys import signing
+
+IN_CHARGE = frozenset({Role.OWNER, Role.OPERATOR})
+AT_GATE = frozenset({Role.GATE, Role.GATE_STAFF})
+STAFF = IN_CHARGE | {Role.GATE_STAFF}
+READERS = IN_CHARGE | AT_GATE | {Role.DESK, Role.AUDITOR}
+TRUE = {"1", "true", "yes"}
+
+GATE = {"gate": "main", "zone": "entrance", "purpose": "entry.verify", "mode": "pass-and-face", "liveness": "none",
+        "state": "open", "closed_by": "", "door": "", "lease_minutes": 60}
+ADMITTED = {"decision": "admit", "people": 1, "door_token": None, "id": "6f0c"}
+
+
+class NewGate(Strict):
+    """A gate to be set up."""
+
+    gate: Name
+    mode: Literal["pass", "pass-and-face", "face"]
+    purpose: str = ""
+    zone: str = ""
+    door: str = ""
+    lease_minutes: int = 60
+
+
+class NewState(Strict):
+    """Whether a gate's lane for faces is open."""
+
+    state: Literal["open", "closed"]
+
+
+class ByHand(Strict):
+    """What staff decided, and why, in one of the fixed words."""
+
+    outcome: Literal["admit", "turn-away"]
+    reason: Line
+
+
+def list_gates(here: Here) -> dict[str, Any]:
+    """Every gate of this venue."""
+    with here.venue.store.read() as unit:
+        return {"gates": [_told(gate) for gate in gates.all_of(unit)]}
+
+
+def show_gate(here: Here, caller: Caller, gate: str) -> dict[str, Any]:
+    """One gate."""
+    caller.require_gate(gate)
+    with here.venue.store.read() as unit:
+        return _told(gates.one(unit, gate))
+
+
+def add_gate(here: Here, body: NewGate) -> dict[str, Any]:
+    """Set up a gate, open. What it compares follows from its purpose."""
+    with here.venue.store.write() as unit:
+        made = gates.add(unit, body.gate, Mode(body.mode), body.purpose, zone=body.zone, door=body.door,
+                         lease_minutes=body.lease_minutes)
+    return _told(made)
+
+
+def set_gate_state(here: Here, caller: Caller, gate: str, body: NewState) -> dict[str, Any]:
+    """Open or close a gate's lane for faces; passes go on either way."""
+    with here.venue.store.write() as unit:
+        done = gates.set_state(unit, gate, opened=body.state == "open", by=caller.role.value)
+    here.feed.tell("gate.state", gate, {"state": body.state})
+    return _told(done)
+
+
+def remove_gate(here: Here, gate: str) -> None:
+    """Take a gate away, with its keys."""
+    with here.venue.store.write() as unit:
+        gates.remove(unit, gate)
+
+
+def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Picture) -> dict[str, Any]:
+    """Decide about the person in front of a gate.
+
+    The body is the picture (headers `countenance-pass`, `countenance-press: 1`), or a form with `image`, `pass`,
+    `press` and `together`. What goes wrong with the person's matter is `refer`, and why is for staff.
+    """
+    caller.require_gate(gate)
+    with here.venue.store.read() as unit:
+        known = gates.one(unit, gate)
+    here.limits.attempt("gate", gate, per_minute=here.venue.settings.attempts_per_minute,
+                        burst=here.venue.settings.attempts_per_minute)
+    shown = Shown(camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
+                  field(upload, "press", "countenance-press", request) in TRUE,
+                  field(upload, "together", "countenance-together", request) in TRUE)
+    door = _Door(here, known)
+    with here.camera:
+        decision = at_a_gate.decide(here.venue, known, shown, here.passes, door.open)
+    return _answered(here, caller, known, decision, door.token)
+
+
+class _Door:
+    """Opens what stands at a gate, by a token that its controller can check; remembers the token for the answer."""
+
+    def __init__(self, here: Serving, gate: Gate) -> None:
+        self._here, self._gate = here, gate
+        self.token: str | None = None
+
+    def open(self, people: int) -> None:
+        venue = self._here.venue
+        signer = signing.signer(venue.folder / SIGNING, "door")
+        issued = door_tokens.issue(venue.venue_id, self._gate.gate_id, venue.clock.now(), people)
+        token = door_tokens.write(issued, signer.key, signer.kid)
+        if self._gate.door:
+            known = self._here.doors.get(self._gate.door)
+            if known is None:
+                raise StoreFault("door-unknown", "This gate's door is not in outside.toml.")
+            known.open(token, people)
+        self.token = token
+
+
+def _answered(here: Serving, caller: Caller, gate: Gate, decision: Decision, token: str | None) -> dict[str, Any]:
+    number, lane = random_id(), "plain" if gate.mode is Mode.PASS else "face"
+    outcome = decision.outcome.value
+    here.metrics.observe(decision.timings.ms)
+    here.metrics.decided(lane, outcome, decision.reason)
+    here.feed.tell("gate.answered", gate.gate_id, {"id": number, "decision": outcome, "reason": decision.reason,
+                                                   "people": decision.people})
+    answer = {"decision": outcome, "people": decision.people, "door_token": token, "id": number}
+    return answer | ({"reason": decision.reason} if caller.role is Role.GATE_STAFF else {})
+
+
+def decide_by_hand(here: Here, caller: Caller, gate: str, body: ByHand) -> dict[str, Any]:
+    """Admit somebody, or turn them away, in the place of the gate; the reason is one of the fixed words."""
+    caller.require_gate(gate)
+    gates.by_hand(here.venue, gate, body.outcome, body.reason)
+    door = None
+    if body.outcome == "admit":
+        with here.venue.store.read() as unit:
+            door = _Door(here, gates.one(unit, gate))
+        door.open(1)
+    here.feed.tell("gate.by-hand", gate, {"outcome": body.outcome, "reason": body.reason})
+    return {"outcome": body.outcome, "reason": body.reason, "door_token": door.token if door else None}
+
+
+def fetch_list(here: Here, caller: Caller, gate: str) -> Response:
+    """Hand the revocation list in force to a gate that goes by a copy; its lease begins."""
+    caller.require_gate(gate)
+    with here.venue.store.read() as unit:
+        gates.one(unit, gate)
+    done = revocations.publish(here.venue, gate)
+    return Response(done.text, media_type="text/plain",
+                    headers={"countenance-good-until": utc_text(done.good_until)})
+
+
+class Has(Strict):
+    """The list that a gate has."""
+
+    list: str
+
+
+def acknowledge_list(here: Here, caller: Caller, gate: str, body: Has) -> dict[str, Any]:
+    """Say that a gate goes by this list now: a withdrawal then does not wait for its lease."""
+    caller.require_gate(gate)
+    return {"gate": gate, "number": revocations.acknowledge(here.venue, gate, body.list)}
+
+
+def watch_gate(here: Here, caller: Caller, gate: str) -> StreamingResponse:
+    """What happens at a gate, as server-sent events, for its staff: no name, no picture, no number of a person."""
+    caller.require_gate(gate)
+    with here.venue.store.read() as unit:
+        gates.one(unit, gate)
+    return StreamingResponse(as_events(here, [gate]), media_type="text/event-stream")
+
+
+def _told(gate: Gate) -> dict[str, Any]:
+    return {"gate": gate.gate_id, "zone": gate.zone, "purpose": gate.purpose, "mode": gate.mode.value,
+            "liveness": gate.liveness, "state": "open" if gate.open else "closed", "closed_by": gate.closed_by,
+            "door": gate.door, "lease_minutes": gate.lease_minutes}
+
+
+_ONE = ("gate-unknown",)
+_MINE = ("gate-unknown", "key-other-gate")
+ROUTES = [
+    Route("GET", "/v1/gates", list_gates, READERS, "List gates", {"gates": [GATE]}),
+    Route("POST", "/v1/gates", add_gate, IN_CHARGE, "Set up a gate", GATE,
+          {"gate": "main", "mode": "pass-and-face", "purpose": "entry.verify"},
+          ("gate-name", "gate-mode", "gate-lease", "gate-door", "gate-known", "purpose-unknown", "purpose-other",
+           "zone-unknown", "zone-other"), 201),
+    Route("GET", "/v1/gates/{gate}", show_gate, READERS, "Show a gate", GATE, errors=_MINE),
+    Route("PUT", "/v1/gates/{gate}/state", set_gate_state, IN_CHARGE, "Open or close a gate to faces", GATE,
+          {"state": "closed"}, _ONE),
+    Route("DELETE", "/v1/gates/{gate}", remove_gate, IN_CHARGE, "Take a gate away", errors=_ONE, status=204),
+    Route("POST", "/v1/gates/{gate}/decisions", decide, AT_GATE, "Decide at a gate", ADMITTED, errors=_MINE,
+          secret=True, picture=True),
+    Route("POST", "/v1/gates/{gate}/by-hand", decide_by_hand, STAFF, "Decide by hand",
+          {"outcome": "admit", "reason": "assistance", "door_token": None},
+          {"outcome": "admit", "reason": "assistance"},
+          (*_MINE, "by-hand-outcome", "by-hand-reason", "door-unknown", "door-unreachable", "door-refused",
+           "door-timeout", "door-stuck"), secret=True),
+    Route("GET", "/v1/gates/{gate}/revocations", fetch_list, AT_GATE | IN_CHARGE, "Fetch the revocation list",
+          errors=_MINE, media="text/plain"),
+    Route("POST", "/v1/gates/{gate}/revocations", acknowledge_list, AT_GATE | IN_CHARGE, "Acknowledge a list",
+          {"gate": "north", "number": 4}, {"list": "CNL1:…"},
+          (*_MINE, "list-malformed", "list-altered", "list-other-venue", "list-stale")),
+    Route("GET", "/v1/gates/{gate}/feed", watch_gate, STAFF, "Watch a gate", errors=_MINE,
+          media="text/event-stream"),
+]

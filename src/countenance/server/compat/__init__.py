@@ -1,0 +1,1 @@
+"""CompreFace's API within the promises (docs/compreface.md)."""
