@@ -34,6 +34,6 @@ $(VENV)/.demo: $(BIN)/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/pip pyproject.toml constraints.txt
-	@echo "First time only: fetching about 370 MB from the Python package index (100 MB of it the face model)."
+	@echo "First time only: fetching about 400 MB from the Python package index (100 MB of it the face model)."
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.demo

@@ -35,6 +35,7 @@ from countenance.formats import cose
 from countenance.formats import passes as pass_form
 from countenance.formats.passes import Custody
 from countenance.formats.revocations import RevocationList
+from countenance.lane import check as lane_check
 from countenance.matching import matcher
 from countenance.matching.score import Threshold
 from countenance.permits import Door, Kind, Permit, PermitBook, _Entry, person_scope
@@ -908,8 +909,8 @@ ATTACKS = [
     Attack("1.36", enrolled_under_another_permit, "permit-scope", ((templates, "_of_this_permit", _nothing),)),
     Attack("1.37", without_the_holders_key, "holder-key-missing", ()),
     Attack("1.38", not_a_number, "score-not-finite", ((embedding, "quantise", _unlooked),)),
-    Attack("1.39", pass_of_another_venue, "pass-other-venue", ((passes, "_of_this_venue", _nothing),)),
-    Attack("1.40", pass_for_another_venue, "pass-other-venue", ((passes, "_of_this_venue", _nothing),)),
+    Attack("1.39", pass_of_another_venue, "pass-other-venue", ((lane_check, "_of_this_venue", _nothing),)),
+    Attack("1.40", pass_for_another_venue, "pass-other-venue", ((lane_check, "_of_this_venue", _nothing),)),
     Attack("1.41", altered_pass, "pass-altered", ((cose, "verify1", _unverified),)),
     Attack("1.42", minted_pass, "pass-unknown", ANY_BYTES),
     Attack("1.43", secret_moved_to_another_pass, "pass-altered",

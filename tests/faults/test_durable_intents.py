@@ -493,10 +493,10 @@ ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit key
 """Each of these in its turn: tests/unit/test_rotation.py."""
 
 SWEEP = [*WITHDRAW[:-1], "commit countenance.db", "commit countenance.db", "write revocations.list", *ROTATE,
-         "commit countenance.db", "empty countenance.db", "write log.signed", "write 15", "write 15",
+         "commit countenance.db", "empty countenance.db", "write log.signed", "write 18", "write 18",
          "write checkpoint", "commit countenance.db"]
 """A consent whose year is over is ended; old rows go; the rotation that this promised is done; the mark that it ran;
-the log is published, its 15 entries and their tile before the checkpoint."""
+the log is published, its 18 entries and their tile before the checkpoint."""
 
 
 def test_a_sweep_has_these_effects(venue: Venue, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import threading
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import requests
 import uvicorn
-from fastapi import FastAPI
 
 from countenance.access import keys
 from countenance.access.roles import Role
-from countenance.errors import CountenanceError
 from countenance.flows import gates, people
 from countenance.flows.venue import Venue
 from countenance.formats import log_entries
-from countenance.server import problems, routing
+from countenance.server import app as apps
 from countenance.server.compat.calls import CALLS
-from countenance.server.compat.routes import ROUTES
-from countenance.server.state import Serving
+from countenance.server.logs import Log
+from support import server
 from support import venue as support
 from support.venue import SEARCH, VERIFY, enrolled, picture, rows_of
 
@@ -35,10 +33,6 @@ with warnings.catch_warnings():  # a part that the SDK loads is out of date
     from compreface.exceptions import IncorrectFieldException
 
 COLLINS, OTHER = 1, 5
-
-
-def _problem(_request: Any, error: Any) -> Any:
-    return problems.problem(error, "0")
 
 
 class Ports:
@@ -52,6 +46,11 @@ class Ports:
             return keys.make(unit, role, gate=gate, purposes=purposes, pressed=pressed, label="sdk", by="test",
                              days=30).text
 
+    def one_key(self) -> str:
+        """The one key that such a client has for everything: a desk's, each call of which stands for a press."""
+        with self.venue.store.write() as unit:
+            return keys.make(unit, Role.DESK, purposes=[SEARCH], pressed=True, label="sdk", by="test", days=30).text
+
     def collection(self) -> Any:
         return self.sdk().init_face_recognition(self.key())
 
@@ -64,33 +63,29 @@ class Ports:
 
 
 @pytest.fixture
-def at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ports]:
+def at(folder: Path) -> Iterator[Ports]:
     with support.open_venue(folder) as venue:
-        monkeypatch.setattr(routing, "STATUS", defaultdict(lambda: 400, routing.STATUS))
         with venue.store.write() as unit:
             gates.add(unit, "north", gates.Mode.FACE, SEARCH)
-        app = FastAPI()
-        app.add_exception_handler(CountenanceError, _problem)
-        app.state.serving = Serving(venue, "http://127.0.0.1", cast("Any", None), cast("Any", None))
-        routing.mount(app, "compreface", ROUTES)
+        app = apps.app_of(server.serving(venue), Log(venue.clock, io.StringIO()), {"127.0.0.1"})
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()  # so that nobody is turned away before the server runs
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+            running = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+            thread = threading.Thread(target=running.run, kwargs={"sockets": [taken]}, daemon=True)
             thread.start()
             try:
                 yield Ports(f"http://127.0.0.1:{taken.getsockname()[1]}", venue, folder)
             finally:
-                server.should_exit = True
+                running.should_exit = True
                 thread.join(10)
 
 
 def test_the_sdk_journey(at: Ports) -> None:
     face = picture(COLLINS)()
-    desk, service = at.collection(), at.looking()
-    subjects, faces = desk.get_subjects(), desk.get_face_collection()
-    seen = service.get_face_collection()
+    service = at.sdk().init_face_recognition(at.one_key())
+    subjects, faces = service.get_subjects(), service.get_face_collection()
+    seen = faces
     assert subjects.add("ada") == {"subject": "ada"}
     assert subjects.add("ada")["code"] == 43
     added = faces.add(face, "ben")

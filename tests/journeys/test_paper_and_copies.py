@@ -109,7 +109,7 @@ def test_an_enrolment_counts_once_the_card_was_scanned(
     (("restore", "--data", "nothing", "--yes"), "backup-unreadable"),
     (("keys", "copy"), "offsite-none"),
     (("keys", "fetch"), "epoch-present"),
-    (("keys", "renew-signer", "door", "--yes"), "signer-unknown"),
+    (("keys", "renew-signer", "gate", "--yes"), "signer-unknown"),
     (("revocations", "acknowledge", "PASS", "--gate", "north"), "list-malformed"),
     (("revocations", "forget", "--gate", "north"), "gate-unknown"),
     (("revocations", "publish", "--gate", "", "--out", "OUT"), "gate-name"),

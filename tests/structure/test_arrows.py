@@ -75,7 +75,8 @@ def test_only_its_own_module_imports(part: str) -> None:
 def test_only_what_listens_knows_the_web_framework(framework: str) -> None:
     users = {module.name for module in modules() if framework in {name.split(".")[0] for name in imports(module)}}
     assert users, f"nothing imports {framework}: the rule guards nothing"
-    assert {name for name in users if not name.startswith("server.")} <= {"transparency.witness_http", "lane.http"}
+    assert {name for name in users if not name.startswith("server.")} <= {
+        "transparency.witness_http", "lane.http", "lane.connections"}
 
 
 def _calls(name: str) -> set[str]:

@@ -90,8 +90,17 @@ class Client(httpx.Client):
         self.here = here
         self.log = io.StringIO()
         clock = here.venue.clock
-        app = apps.RequestLog(apps.Limits(application(here, tables), HOSTS), Log(clock, self.log), clock)
-        super().__init__(transport=_Bridge(app, address, raises), base_url=here.origin, headers=headers or {})
+        self.app = application(here, tables)
+        whole = apps.RequestLog(apps.Limits(self.app, HOSTS), Log(clock, self.log), clock)
+        super().__init__(transport=_Bridge(whole, address, raises), base_url=here.origin, headers=headers or {})
+
+    def undocumented(self) -> set[tuple[str, str, int]]:
+        """Return what was answered so far that the OpenAPI document does not have: method, route, status."""
+        paths = self.app.openapi()["paths"]
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        answered = {(line["method"].lower(), line["route"], line["status"]) for line in lines
+                    if line["event"] == "request" and line["route"] in paths}
+        return {one for one in answered if str(one[2]) not in paths[one[1]][one[0]]["responses"]}
 
 
 def key_of(here: Serving, role: Role, *, purposes: Iterable[PurposeId] = ALL_PURPOSES, gate: str = "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from countenance.access import operators, sessions
+from countenance.access import limits, operators, sessions
 from countenance.access.roles import Role
 from countenance.clock import SetClock
 from countenance.flows.venue import Venue
@@ -18,6 +19,7 @@ from countenance.server.api import console, health
 from countenance.server.api import gates as gate_routes
 from countenance.server.state import Serving
 from support import server
+from support import venue as support
 from support.authenticator import Authenticator
 from support.server import Client, refused
 
@@ -201,6 +203,45 @@ def test_who_tries_passwords_waits_and_keeps_nobody_else_out(client: Client, her
     assert sign_in(client).status_code == 200
     with other(here, "203.0.113.10") as elsewhere:
         assert sign_in(elsewhere).status_code == 200
+
+
+def test_what_is_kept_for_an_idempotency_key_does_not_tell_a_password(client: Client, folder: Path) -> None:
+    first(client)
+    for key in ("one", "two"):
+        assert client.post("/v1/session", json={"name": "Ada", "password": WORDS},
+                           headers={"idempotency-key": key}).status_code == 200
+    rows = support.rows_of(folder / "countenance.db", "idempotent")
+    assert len({row[1] for row in rows}) == 2  # of one body: the digest cannot be made without the key
+    assert [row[3] for row in rows] == [None, None]
+
+
+def test_a_crowd_that_tries_passwords_keeps_nobody_else_waiting(
+        venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def matches(_hash: str, _password: str) -> bool:
+        with operators._AT_WORK:
+            return False
+
+    monkeypatch.setattr(operators, "_matches", matches)
+    monkeypatch.setattr(limits, "FREE_FROM_ONE_ADDRESS", 1_000)  # they come from many
+    here = server.serving(venue)
+    app = server.application(here, TABLES)
+
+    async def crowd() -> int:
+        transport = httpx.ASGITransport(app, client=("203.0.113.9", 1))
+        async with httpx.AsyncClient(transport=transport, base_url=server.ORIGIN) as asking:
+            tries = [asyncio.create_task(asking.post("/v1/session", json={"name": f"n{n}", "password": OTHER}))
+                     for n in range(60)]
+            await asyncio.sleep(0.3)
+            assert not any(one.done() for one in tries)
+            answer = await asyncio.wait_for(asking.get("/v1/problems"), 5)
+            for _ in range(operators.AT_ONCE):
+                operators._AT_WORK.release()
+            await asyncio.gather(*tries)
+            return answer.status_code
+
+    for _ in range(operators.AT_ONCE):  # passwords are being looked at just now
+        operators._AT_WORK.acquire()
+    assert asyncio.run(crowd()) == 200
 
 
 def test_another_password_ends_every_session_but_gives_this_browser_one(client: Client, here: Serving) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from countenance.access.roles import Role
 from countenance.clock import SetClock
-from countenance.errors import Refused
+from countenance.errors import Refused, StoreFault
 from countenance.flows.venue import Venue
 from countenance.formats import log_entries, receipts
+from countenance.server import state
 from countenance.server.api import enrolments, gates, me, people, withdrawals
 from countenance.server.state import READ_BACK_S, Serving
 from countenance.verifier import receipts as verifier
@@ -33,6 +34,7 @@ def here(venue: Venue) -> Serving:
 def desk(here: Serving) -> Iterator[Client]:
     with Client(here, TABLES, headers=key_of(here, Role.DESK)) as client:
         yield client
+        assert not client.undocumented()
 
 
 def nobody_is_enrolled(folder: Path) -> None:
@@ -144,6 +146,26 @@ def test_an_enrolment_can_be_given_up(desk: Client, folder: Path) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     nobody_is_enrolled(folder)
     refused(desk.delete(f"/v1/enrolments/{shown['enrolment']}"), "enrolment-unknown")
+
+
+def test_a_receipt_is_handed_out_where_no_code_could_be_made(desk: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> str:
+        raise StoreFault("store-busy", "Another program holds the store.")
+
+    monkeypatch.setattr(enrolments.me_codes, "give", busy)
+    ada = enrol(desk)
+    assert ada["me_code"] is None and checked(ada["receipt"])["person"] == ada["person"]
+
+
+def test_too_many_that_wait_make_room_for_nobody(desk: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MOST_WAITING", 1)
+    shown = begun(desk)
+    refused(desk.post("/v1/enrolments", **form_of(desk.here, "ben", 2)), "enrolments-waiting", 409)
+    assert support.count(folder, "template") == support.count(folder, "person") == 1  # the second is undone
+    desk.here.handed_over.give_up_late(everything=True)
+    nobody_is_enrolled(folder)
+    refused(desk.post(f"/v1/enrolments/{shown['enrolment']}/read-back", json={"pass": shown["pass"]}),
+            "enrolment-unknown")
 
 
 def test_no_pass_code_or_receipt_is_kept_for_an_idempotency_key(desk: Client, folder: Path) -> None:

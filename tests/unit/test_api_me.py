@@ -31,6 +31,7 @@ def here(venue: Venue) -> Serving:
 def desk(here: Serving) -> Iterator[Client]:
     with Client(here, TABLES, headers=key_of(here, Role.DESK)) as client:
         yield client
+        assert not client.undocumented()
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def page(here: Serving) -> Iterator[Client]:
     """A browser in which nobody has signed in yet."""
     with Client(here, TABLES) as client:
         yield client
+        assert not client.undocumented()
 
 
 def signed_in(page: Client, code: str) -> dict[str, str]:

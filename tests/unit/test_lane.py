@@ -41,7 +41,7 @@ def shown(folder: Path) -> str:
 
 
 @pytest.fixture
-def packed(folder: Path, shown: str, tmp_path: Path) -> Path:  # noqa: ARG001  # the list is posted with the pass
+def packed(folder: Path, shown: str, tmp_path: Path) -> Path:  # the list is posted with the pass
     pack.pack(folder, tmp_path / "lane")
     return tmp_path / "lane"
 
@@ -263,7 +263,7 @@ GOOD = Answer("ben", State.GOOD, "rivers", 3, LONG)
 
 
 @pytest.fixture
-def asking(folder: Path, shown: str) -> Path:  # noqa: ARG001  # the pass is made while tickets are a file
+def asking(folder: Path, shown: str) -> Path:  # the pass is made while tickets are a file
     use_ticketing(folder)
     write_kept(folder, GOOD)
     return folder

@@ -13,8 +13,9 @@ import pytest
 
 from countenance import settings
 from countenance.access import operators
+from countenance.clock import SetClock
 from countenance.errors import CountenanceError, StoreFault
-from countenance.flows import gates, restore, sweep, upgrade, withdraw
+from countenance.flows import gates, people, restore, sweep, upgrade, withdraw
 from countenance.flows.gates import Mode
 from countenance.flows.restore import Copies
 from countenance.integrations.entitlement import CsvEntitlement
@@ -33,8 +34,6 @@ from support.venue import (
     state_of,
     tables_of,
 )
-
-from countenance.clock import SetClock  # isort: skip
 
 NEW_SETTINGS = {"entitlement": {"url", "key", "cache_hours"},
                 "server": {"origin", "key_days", "attempts_per_minute", "private_recipients"}}
@@ -236,7 +235,7 @@ def test_a_backup_of_before_is_put_back_by_hand(older: tuple[Path, str, str], tm
     upgrade.upgrade(folder)
     with open_venue(folder) as venue:
         ended = comes_back(venue, ada).outcome.value
-        withdraw.withdraw(venue, venue_person(venue), VERIFY)
+        withdraw.withdraw(venue, people.by_reference(venue, "ada"), VERIFY)
     assert ended == "admit"
     (tmp_path / "copy.db").write_bytes(kept)
     clock, tickets = SetClock(START), CsvEntitlement(folder / "tickets.csv")
@@ -254,8 +253,3 @@ def test_a_backup_of_before_is_put_back_by_hand(older: tuple[Path, str, str], tm
     with open_venue(folder) as venue, pytest.raises(CountenanceError):
         comes_back(venue, ada)  # she withdrew since, and does not come back
 
-
-def venue_person(venue: Any) -> Any:
-    from countenance.flows import people
-
-    return people.by_reference(venue, "ada")

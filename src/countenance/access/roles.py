@@ -68,7 +68,7 @@ class Who:
 
     def require_gate(self, gate: str) -> None:
         """Raise Refused(key-other-gate) where a key is bound to another gate."""
-        if self.role in AT_A_GATE and self.gate != gate:
+        if self.key_id and self.role in AT_A_GATE and self.gate != gate:
             raise Refused("key-other-gate", "This key belongs to another gate.")
 
     def require_purpose(self, purpose: PurposeId) -> None:

@@ -23,13 +23,13 @@ _TOLD_EVERY = 100
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked. `gates`: for each client the names of its gates with their keys, which take turns.
+    """What is asked. `asked`: for each client the paths that it asks in turn, each with its API key, "" for none.
 
     `number`: of all requests, or 0: until the pipe says to stop. `every_s`: the least time between two of one client.
     """
 
     port: int
-    gates: list[list[tuple[str, str]]]
+    asked: list[list[tuple[str, str]]]
     number: int
     headers: dict[str, str]
     body: bytes = b""
@@ -66,7 +66,7 @@ def main(load: Load, pipe: Connection) -> None:
     """Ask, and send the number that is done now and then, and in the end times and errors."""
     shared = _Shared(load, pipe)
     clock = SystemClock()
-    clients = [threading.Thread(target=_client, args=(shared, own)) for own in load.gates]
+    clients = [threading.Thread(target=_client, args=(shared, own)) for own in load.asked]
     start = clock.monotonic()
     for client in clients:
         client.start()
@@ -87,18 +87,18 @@ def _client(shared: _Shared, own: list[tuple[str, str]]) -> None:
     while shared.next():
         shared.stop.wait(max(0.0, due - clock.monotonic()))
         due = max(due + load.every_s, clock.monotonic())
-        gate, key = own[turn % len(own)]
+        path, key = own[turn % len(own)]
         turn += 1
         start = clock.monotonic()
-        error = _ask(connection, gate, {**load.headers, "x-api-key": key}, load.body)
+        error = _ask(connection, path, load.headers | ({"x-api-key": key} if key else {}), load.body)
         shared.add((clock.monotonic() - start) * 1000, error)
     connection.close()
 
 
-def _ask(connection: http.client.HTTPConnection, gate: str, headers: dict[str, str], body: bytes) -> str:
+def _ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str], body: bytes) -> str:
     """Return what went wrong, "" for nothing."""
     try:
-        connection.request("POST", f"/v1/gates/{gate}/decisions", body, headers)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         told: Any = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -1,18 +1,12 @@
-"""A venue that is served for a benchmark, and its server: the program's own command, in a process of its own.
+"""A venue that is served for a benchmark. The people are as in `place`.
 
-The people are as in `place`. A gate of the API may try 600 faces a minute at most, so that there are two gates for
-each client, each with an API key of its own.
+A gate of the API may try 600 faces a minute at most, so that there are two gates for each client, each with an API
+key of its own.
 """
 
 from __future__ import annotations
 
-import http.client
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,16 +33,12 @@ from countenance.storage import schema
 VERIFY = PurposeId("entry.verify")
 CLIENTS, GATES_EACH = 8, 2
 ATTEMPTS = settings.MOST["server.attempts_per_minute"]
-READY_WITHIN_S = 120.0
-_LOOK_S = 0.005
-_ENDED_WITHIN_S = 30.0
 _PURPOSE = {Mode.PASS: "", Mode.PASS_AND_FACE: VERIFY, Mode.FACE: place.PURPOSE}
-_COMMAND = (sys.executable, "-c", "from countenance.cli.main import run; run()")
 
 
 @dataclass(frozen=True)
 class Served:
-    """A venue's folder, and what its visitor brings. `gates`: by mode, the name of each gate and its API key."""
+    """A venue's folder, and what its visitor brings. `gates`: by mode, the path of each and its API key."""
 
     folder: Path
     jpeg: bytes
@@ -119,85 +109,4 @@ def _gate(venue: Venue, mode: Mode, number: int) -> tuple[str, str]:
         named = [PurposeId(purpose)] if COMPARES[mode] else []
         key = keys.make(unit, Role.GATE, gate=name, purposes=named, pressed=mode is Mode.FACE, label="bench",
                         by="machine", days=1)
-    return name, key.text
-
-
-class Server:
-    """`countenance serve` of one folder, in a process of its own; `with Server(folder) as server:` ends it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._clock = SystemClock()
-        self._began = self._clock.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603  # this program
-            [*_COMMAND, "serve", "--port", "0", "--venue", str(folder)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            self.port = self._told()
-            self.listens_s = self._clock.monotonic() - self._began
-            self.ready_s = self._until_ready()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.kill()
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
-
-    def rss_mb(self) -> float:
-        """Return the memory that the process holds now, in MB (10**6 bytes)."""
-        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024 / 1e6
-        return 0.0
-
-    def cpu_s(self) -> float:
-        """Return the seconds of processors that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def end(self) -> tuple[int, float]:
-        """Tell it to end; return its exit status, and how many seconds it took."""
-        began = self._clock.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        status = self._process.wait(_ENDED_WITHIN_S)
-        return status, self._clock.monotonic() - began
-
-    def kill(self) -> None:
-        """End it with nothing said."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
-
-    def _told(self) -> int:
-        assert self._process.stderr is not None  # noqa: S101  # a pipe, above
-        for line in self._process.stderr:
-            _, serving, origin = line.partition("Serving at ")
-            if serving:
-                return int(origin.rpartition(":")[2])
-        raise ModelFault("bench-server", "The server ended before it listened.")
-
-    def _until_ready(self) -> float:
-        wait = threading.Event()
-        while (passed := self._clock.monotonic() - self._began) < READY_WITHIN_S:
-            if self._answers("/v1/ready") == 200:
-                return passed
-            wait.wait(_LOOK_S)
-        raise ModelFault("bench-server", "The server was not ready in time.")
-
-    def _answers(self, path: str) -> int:
-        asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            asked.request("GET", path)
-            return asked.getresponse().status
-        except OSError:
-            return 0
-        finally:
-            asked.close()
+    return f"/v1/gates/{name}/decisions", key.text

@@ -133,3 +133,37 @@ def _log_table(result: dict[str, Any]) -> list[str]:
         f"  {'most memory':<36}{result['peak_mb']:>10} MB",
         _where(result["machine"]),
     ]
+
+
+@app.command("serve")
+def serve(
+    decisions: Annotated[int, typer.Option(min=40, help="Decisions about faces.")] = 20_000,
+    people: Annotated[int, typer.Option(min=1, help="Made-up people in the gallery.")] = 10_000,
+    templates: Annotated[int, typer.Option(min=0, help="In a second venue, whose restart is timed; 0: none.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the server from a second process: pictures to decisions over HTTP, passes alone, memory, and restarts."""
+    from countenance.bench import serve as bench
+
+    with progress("Making people up, then asking", as_json) as update:
+        result = bench.run(decisions, people, templates, update)
+    print_out(as_json, result, *_serve_table(result))
+
+
+def _serve_table(result: dict[str, Any]) -> list[str]:
+    starts = {f"with {result['people']:,} people": result["restart"]}
+    if "restart_filled" in result:
+        filled = result["restart_filled"]
+        starts |= {f"with {filled['templates']:,}, {mode}": filled[mode] for mode in ("pass-and-face", "face")}
+    return [
+        f"{result['clients']} clients, {result['decisions']:,} faces among {result['people']:,} people:",
+        f"  {result['decisions_per_s']:.1f} decisions a second, p50 {result['p50_ms']:.0f} ms, "
+        f"p99 {result['p99_ms']:.0f} ms, errors: {result['errors']}",
+        f"  memory {result['rss_mb']:.0f} MB, {result['rss_growth_mb']:+.1f} MB since the first tenth",
+        "Passes alone, p99 (and beside those faces):",
+        *(f"  {title:<24}{result[f'{name}_p99_ms']:>8.1f} ms{result[f'{name}_beside_faces_p99_ms']:>8.1f} ms"
+          for name, title in (("plain", "at the server"), ("lane", "at the lane's process"))),
+        "A start, until it listens and until it is ready:",
+        *(f"  {title:<36}{one['listens_s']:>8.2f} s{one['ready_s']:>8.2f} s" for title, one in starts.items()),
+        _where(result["machine"]),
+    ]

@@ -2,6 +2,7 @@
 
 A key belongs to whoever asks and to one operation. What was asked is kept as a digest, without any picture; the
 answer is kept for a day, but one that holds a secret never is: then the second request is told that it was done.
+The key goes into the digest, so that no password that was sent can be tried against it without that key.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ async def once(request: Request, secret: bool, picture: bool, inner: Inner) -> R
         raise BadInput("idempotency-key", "An idempotency key is 1 to 128 visible ASCII characters.")
     token = _hash(_caller(request), request.method, request.url.path, key)
     body = b"" if picture else await request.body()
-    digest = _hash(request.url.query, hashlib.sha256(body).hexdigest())
+    digest = _hash(key, request.url.query, hashlib.sha256(body).hexdigest())
     kept = await run_in_threadpool(_begin, here, token, digest)
     if kept is not None:
         return kept

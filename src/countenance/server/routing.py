@@ -186,7 +186,8 @@ def errors_of(route: Route) -> tuple[str, ...]:
     if "{" in route.path or "?" in route.path or route.asks is not None or route.method == "GET":
         found |= {"request-invalid"}
     if route.roles:
-        found |= {"sign-in-needed", "role-refused", "csrf-missing", "session-unknown", "key-expired", "key-revoked"}
+        found |= {"sign-in-needed", "role-refused", "csrf-missing", "session-unknown", "session-expired", "key-expired",
+                  "key-revoked"}
     if route.method in UNSAFE:
         found |= {"idempotency-running", "idempotency-other", "idempotency-key", "idempotency-secret"}
     if route.picture:

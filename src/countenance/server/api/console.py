@@ -109,18 +109,17 @@ async def start_session(here: Here, request: Request, response: Response, body: 
     """Sign in. The cookie that comes is new; the session that the browser had ends. `csrf` goes with every request
     that changes something, in the header `x-csrf-token`.
     """
+    _attempt(here, request, body.name)
     return await _aside(_sign_in, here, request, response, body)
 
 
 def _sign_in(here: Serving, request: Request, response: Response, body: SignIn) -> dict[str, Any]:
-    name, device = _one_name(body.name), request.cookies.get(_device(here), "")
-    here.sign_in.attempt(name, address_of(request), device)
     with here.venue.store.read() as unit:
         against = operators.kept(unit, body.name)
     proved = operators.prove(against, body.password)
     with here.venue.store.write() as unit:
         new, who = _begin(here, unit, request, operators.confirm(unit, proved))
-    _known_next_time(here, request, response, name)
+    _known_next_time(here, request, response, body.name)
     return _handed_over(here, response, new, who)
 
 
@@ -144,16 +143,15 @@ def end_session(here: Here, caller: Caller, request: Request, response: Response
 async def change_password(here: Here, caller: Caller, request: Request, response: Response,
                           body: NewPassword) -> dict[str, Any]:
     """Set another password. Every session of yours ends, and this browser gets a new one."""
-    return await _aside(_change, here, _at_the_console(caller), request, response, body)
+    _attempt(here, request, _at_the_console(caller).name)
+    return await _aside(_change, here, caller, request, response, body)
 
 
 def _change(here: Serving, caller: Who, request: Request, response: Response, body: NewPassword) -> dict[str, Any]:
-    name = _one_name(caller.name)
-    here.sign_in.attempt(name, address_of(request), request.cookies.get(_device(here), ""))
     with here.venue.store.read() as unit:
         against = operators.kept(unit, caller.name)
     proved = operators.prove(against, body.old)
-    _known_next_time(here, request, response, name)
+    _known_next_time(here, request, response, caller.name)
     hashed = operators.hash_password(body.new)
     with here.venue.store.write() as unit:
         operators.change_password(unit, caller.operator_id, proved, hashed)
@@ -229,8 +227,12 @@ def _handed_over(here: Serving, response: Response, new: NewSession, who: Who) -
     return {"role": who.role.value, "name": who.name, "csrf": new.csrf, "expires_at": utc_text(new.expires_at)}
 
 
+def _attempt(here: Serving, request: Request, name: str) -> None:
+    here.sign_in.attempt(_one_name(name), address_of(request), request.cookies.get(_device(here), ""))
+
+
 def _known_next_time(here: Serving, request: Request, response: Response, name: str) -> None:
-    device = here.sign_in.succeeded(name, address_of(request), request.cookies.get(_device(here), ""))
+    device = here.sign_in.succeeded(_one_name(name), address_of(request), request.cookies.get(_device(here), ""))
     response.set_cookie(_device(here), device, max_age=DEVICE_DAYS * DAY, path="/", secure=here.secure, httponly=True,
                         samesite="strict")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -17,10 +19,10 @@ from countenance.flows.found import SIGNING
 from countenance.flows.gates import Gate, Mode
 from countenance.formats import door_tokens
 from countenance.quantities import random_id
+from countenance.server import streams
 from countenance.server.api.models import Line, Name, Strict
 from countenance.server.routing import Caller, Here, Route
 from countenance.server.state import Serving
-from countenance.server.streams import as_events
 from countenance.server.uploads import Picture, camera, field
 from countenance.vault.keys import signing
 
@@ -103,13 +105,15 @@ def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Pict
     caller.require_gate(gate)
     with here.venue.store.read() as unit:
         known = gates.one(unit, gate)
-    here.limits.attempt("gate", gate, per_minute=here.venue.settings.attempts_per_minute,
-                        burst=here.venue.settings.attempts_per_minute)
+    compares = known.mode is not Mode.PASS
+    if compares:  # a pass alone is never held up by what is there for faces
+        here.limits.attempt("gate", gate, per_minute=here.venue.settings.attempts_per_minute,
+                            burst=here.venue.settings.attempts_per_minute)
     shown = Shown(camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
                   field(upload, "press", "countenance-press", request) in TRUE,
                   field(upload, "together", "countenance-together", request) in TRUE)
     door = _Door(here, known)
-    with here.camera:
+    with here.camera if compares else nullcontext():
         decision = at_a_gate.decide(here.venue, known, shown, here.passes, door.open)
     return _answered(here, caller, known, decision, door.token)
 
@@ -151,8 +155,7 @@ def decide_by_hand(here: Here, caller: Caller, gate: str, body: ByHand) -> dict[
     gates.by_hand(here.venue, gate, body.outcome, body.reason)
     door = None
     if body.outcome == "admit":
-        with here.venue.store.read() as unit:
-            door = _Door(here, gates.one(unit, gate))
+        door = _Door(here, _known(here, gate))
         door.open(1)
     here.feed.tell("gate.by-hand", gate, {"outcome": body.outcome, "reason": body.reason})
     return {"outcome": body.outcome, "reason": body.reason, "door_token": door.token if door else None}
@@ -161,8 +164,7 @@ def decide_by_hand(here: Here, caller: Caller, gate: str, body: ByHand) -> dict[
 def fetch_list(here: Here, caller: Caller, gate: str) -> Response:
     """Hand the revocation list in force to a gate that goes by a copy; its lease begins."""
     caller.require_gate(gate)
-    with here.venue.store.read() as unit:
-        gates.one(unit, gate)
+    _known(here, gate)
     done = revocations.publish(here.venue, gate)
     return Response(done.text, media_type="text/plain",
                     headers={"countenance-good-until": utc_text(done.good_until)})
@@ -180,12 +182,16 @@ def acknowledge_list(here: Here, caller: Caller, gate: str, body: Has) -> dict[s
     return {"gate": gate, "number": revocations.acknowledge(here.venue, gate, body.list)}
 
 
-def watch_gate(here: Here, caller: Caller, gate: str) -> StreamingResponse:
+async def watch_gate(here: Here, caller: Caller, gate: str) -> StreamingResponse:
     """What happens at a gate, as server-sent events, for its staff: no name, no picture, no number of a person."""
     caller.require_gate(gate)
+    await run_in_threadpool(_known, here, gate)
+    return await streams.answer(here, [gate])
+
+
+def _known(here: Serving, gate: str) -> Gate:
     with here.venue.store.read() as unit:
-        gates.one(unit, gate)
-    return StreamingResponse(as_events(here, [gate]), media_type="text/event-stream")
+        return gates.one(unit, gate)
 
 
 def _told(gate: Gate) -> dict[str, Any]:
@@ -218,6 +224,6 @@ ROUTES = [
     Route("POST", "/v1/gates/{gate}/revocations", acknowledge_list, AT_GATE | IN_CHARGE, "Acknowledge a list",
           {"gate": "north", "number": 4}, {"list": "CNL1:…"},
           (*_MINE, "list-malformed", "list-altered", "list-other-venue", "list-stale")),
-    Route("GET", "/v1/gates/{gate}/feed", watch_gate, STAFF, "Watch a gate", errors=_MINE,
+    Route("GET", "/v1/gates/{gate}/feed", watch_gate, STAFF, "Watch a gate", errors=(*_MINE, "feed-full"),
           media="text/event-stream"),
 ]

@@ -97,6 +97,7 @@ const showReceipts = (what, done, receipts) => {
   part("receipt-what").textContent = say(what);
   part("receipt-final").textContent = done.final_by
     ? say("me.final-by", when(done.final_by)) : say("me.final");
+  part("receipt-copies").textContent = done.copies_open_until ? say("me.copies", when(done.copies_open_until)) : "";
   part("receipts").replaceChildren(...receipts.map((text, number) => {
     const name = `receipt-${number + 1}.json`;
     const save = tag("button", { type: "button" }, say("me.save", name));
@@ -118,7 +119,7 @@ const erase = async () => {
   ended(); // there is nobody any more who could be signed in
   now.about = null;
   const each = done.withdrawn ?? [];
-  showReceipts("me.erased", each.find((one) => one.final_by) ?? done, [
+  showReceipts("me.erased", each.find((one) => one.final_by) ?? each[0] ?? done, [
     ...each.map((one) => one.receipt), done.receipt].filter((text) => text));
 };
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path
 from starlette.responses import Response
@@ -28,6 +28,7 @@ FILES = frozenset({
     "console.css", "console.js"})
 """Every file that a page may ask for; no other name leads to a file."""
 
+_OTHER_KINDS: dict[str, Any] = {"responses": {"200": {"content": {"text/css": {}, "image/svg+xml": {}}}}}
 _FILES = resources.files("countenance.server.pages")
 _AlsoInScript = Annotated[str, Path(description="Which gate; the page reads it from its own address.")]
 
@@ -85,5 +86,5 @@ ROUTES = [
     Route("GET", "/enrol", enrol_page, ANYONE, "The enrolment desk's page", media="text/html"),
     Route("GET", "/console", console_page, ANYONE, "The console's page", media="text/html"),
     Route("GET", "/pages/{name}", page_file, ANYONE, "A file of the pages", errors=("route-unknown",),
-          media="text/plain"),
+          media="text/javascript", openapi=_OTHER_KINDS),
 ]

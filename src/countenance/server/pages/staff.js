@@ -154,7 +154,7 @@ for (const outcome of Object.keys(BY_HAND)) {
       part("done").textContent = "";
       const list = part(`${outcome}-why`);
       await asked("POST", `${address}/by-hand`, { key: key.text, body: { outcome, reason: list.value } });
-      part("done").textContent = `${say(`staff.hand.${outcome}`)} ${say(`by-hand.${list.value}`)}`;
+      part("done").textContent = `${say(`staff.hand.${outcome}`)}: ${say(`by-hand.${list.value}`)}`;
       list.value = "";
     });
   });
@@ -170,5 +170,8 @@ part("sign-out").addEventListener("click", () => signOut());
 window.addEventListener("hashchange", () => location.reload());
 
 part("name").textContent = gate;
-begin(draw);
+begin(() => {
+  part("done").textContent = "";
+  draw();
+});
 open();
