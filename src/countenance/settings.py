@@ -109,7 +109,8 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
     for section, keys in SHAPE.items():
         part = {k: v for k, v in value.items() if not isinstance(v, dict)} if not section else value.get(section)
         if not isinstance(part, dict) or set(part) != set(keys):
-            raise StoreFault("settings-keys", f"In venue.toml, [{section or 'top'}] has a wrong or missing key.")
+            raise StoreFault("settings-keys", f"In venue.toml, [{section or 'top'}] has a wrong or missing key; "
+                             "after a new version run `countenance doctor --upgrade`.")
         for key, kind in keys.items():
             name, given = f"{section}.{key}", part[key]
             if type(given) is not kind or (isinstance(given, int) and not 1 <= given <= MOST.get(name, given)):

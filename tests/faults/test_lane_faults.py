@@ -20,7 +20,7 @@ import pytest
 
 from countenance import durable
 from countenance.clock import SetClock, SystemClock, utc_day
-from countenance.flows import enrol, revocations
+from countenance.flows import enrol, replace, revocations
 from countenance.lane import connections, counts, pack
 from countenance.lane.folder import LIST, LaneFolder
 from countenance.lane.running import Lane
@@ -132,8 +132,7 @@ def replaced(folder: Path, shown: str) -> str:
     clock = SetClock(START)
     clock.move(DAY)
     with open_venue(folder, clock) as venue:
-        new = str(enrol.say_no(venue, "ben", lambda text: text))
-        revocations.post(venue)
+        new = replace.replace(venue, "ben", lambda text: text).pass_text
     assert new != shown
     return new
 
@@ -166,7 +165,8 @@ def test_an_older_list_is_ignored(packed: Path, folder: Path, shown: str, replac
     assert lane.decide(replaced).admitted
 
 
-@pytest.mark.parametrize("bad", [b"", b"CNL1:", b"\xff" * 100, b"x" * (25 << 20)], ids=["empty", "cut", "no-text", "large"])
+@pytest.mark.parametrize("bad", [b"", b"CNL1:", b"\xff" * 100, b"x" * (25 << 20)],
+                         ids=["empty", "cut", "no-text", "large"])
 def test_a_damaged_list_of_replaced_passes_leaves_the_last_one(packed: Path, folder: Path, shown: str, replaced: str,
                                                                bad: bytes) -> None:
     pack.pack(folder, packed)

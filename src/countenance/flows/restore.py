@@ -294,7 +294,7 @@ def _begin_again(unit: Unit, gone: Gone, epoch: int, ask: bool) -> None:
 
 def _sign_everybody_out(unit: Unit) -> None:
     """End every session, code and API key, and switch operators off: a copy would bring back what was revoked since."""
-    for table in (schema.session, schema.one_time, schema.api_key, schema.delivery):
+    for table in (schema.session, schema.one_time, schema.me_code, schema.api_key, schema.delivery):
         unit.run(delete(table))
     unit.run(update(schema.operator).values(state="off"))
 

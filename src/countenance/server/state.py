@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ class HandedOver:
             enrol.give_up(self._venue, waiting)
 
 
+def _eyes() -> int:
+    """Return one for each processor, 2 to 4: on two processors 2 decide a fifth more in a second than 4 do."""
+    return max(2, min(4, os.cpu_count() or 2))
+
+
 @dataclass
 class Serving:
     """Everything a route may need. `origin`: as browsers see this server, without a slash at the end."""
@@ -78,7 +84,7 @@ class Serving:
     doors: dict[str, OpenDoor] = field(default_factory=dict)
     ready: threading.Event = field(default_factory=threading.Event)
     ending: threading.Event = field(default_factory=threading.Event)
-    camera: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(4))
+    camera: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_eyes()))
     """How many pictures are looked at together: more would only make each take longer."""
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
 from typing import Any, Literal
 
 from starlette.concurrency import run_in_threadpool
@@ -17,10 +17,12 @@ from countenance.flows.admit import Decision
 from countenance.flows.at_a_gate import Shown
 from countenance.flows.found import SIGNING
 from countenance.flows.gates import Gate, Mode
+from countenance.flows.ports import Camera
 from countenance.formats import door_tokens
 from countenance.quantities import random_id
 from countenance.server import streams
 from countenance.server.api.models import Line, Name, Strict
+from countenance.server.bodies import Upload
 from countenance.server.routing import Caller, Here, Route
 from countenance.server.state import Serving
 from countenance.server.uploads import Picture, camera, field
@@ -105,27 +107,57 @@ def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Pict
     caller.require_gate(gate)
     with here.venue.store.read() as unit:
         known = gates.one(unit, gate)
-    compares = known.mode is not Mode.PASS
-    if compares:  # a pass alone is never held up by what is there for faces
+    if known.mode is not Mode.PASS:  # a pass alone is never held up by what is there for faces
         here.limits.attempt("gate", gate, per_minute=here.venue.settings.attempts_per_minute,
                             burst=here.venue.settings.attempts_per_minute)
-    shown = Shown(camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
+    turn = _Turn(here)
+    shown = Shown(turn.camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
                   field(upload, "press", "countenance-press", request) in TRUE,
                   field(upload, "together", "countenance-together", request) in TRUE)
-    door = _Door(here, known)
-    with here.camera if compares else nullcontext():
+    door = _Door(here, known, turn.end)
+    try:
         decision = at_a_gate.decide(here.venue, known, shown, here.passes, door.open)
+    finally:
+        turn.end()
     return _answered(here, caller, known, decision, door.token)
+
+
+class _Turn:
+    """One of the pictures that are looked at together: from the moment of the capture until a door is to open.
+
+    Nobody waits for somebody else's ticket or door, and a pass alone waits for no picture.
+    """
+
+    def __init__(self, here: Serving) -> None:
+        self._places, self._taken = here.camera, False
+
+    def camera(self, upload: Upload) -> Camera:
+        """Return the camera, which waits for its turn."""
+        take = camera(upload)
+
+        def wait() -> bytes:
+            self._places.acquire()
+            self._taken = True
+            return take()
+
+        return wait
+
+    def end(self) -> None:
+        """Let the next one look; once is enough."""
+        if self._taken:
+            self._taken = False
+            self._places.release()
 
 
 class _Door:
     """Opens what stands at a gate, by a token that its controller can check; remembers the token for the answer."""
 
-    def __init__(self, here: Serving, gate: Gate) -> None:
-        self._here, self._gate = here, gate
+    def __init__(self, here: Serving, gate: Gate, looked: Callable[[], None] = lambda: None) -> None:
+        self._here, self._gate, self._looked = here, gate, looked
         self.token: str | None = None
 
     def open(self, people: int) -> None:
+        self._looked()
         venue = self._here.venue
         signer = signing.signer(venue.folder / SIGNING, "door")
         issued = door_tokens.issue(venue.venue_id, self._gate.gate_id, venue.clock.now(), people)

@@ -129,8 +129,7 @@ def upgrade() -> None:
         sa.Column("custody", sa.String(length=16), nullable=False),
         sa.Column("valid_days", sa.Integer(), nullable=False),
         sa.Column("gallery_cap", sa.Integer(), nullable=False),
-        sa.CheckConstraint("comparison IN ('verify', 'search', 'disclose')"),
-        sa.CheckConstraint("(comparison = 'disclose') = (custody = 'none')"),
+        sa.CheckConstraint("comparison IN ('verify', 'search')"),
         sa.ForeignKeyConstraint(
             ["zone_id"],
             ["zone.zone_id"],

@@ -8,9 +8,31 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+BEFORE = "CHECK (comparison IN ('verify', 'search'))"
+SINCE = ("CHECK (comparison IN ('verify', 'search', 'disclose')), \n\t"
+         "CHECK ((comparison = 'disclose') = (custody = 'none'))")
+
+
+def _rule(before: str, since: str) -> None:
+    """Put another rule in the place of one of `purpose`: no row of a table changes (sqlite.org/lang_altertable.html).
+
+    Making the table anew, which is the other way, would take foreign keys off in a transaction, and SQLite does not.
+    """
+    bind = op.get_bind()
+    number = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    bind.exec_driver_sql("PRAGMA writable_schema=ON")
+    changed = bind.exec_driver_sql(
+        "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'purpose'"
+        " AND instr(sql, ?) > 0", (before, since, before)).rowcount
+    bind.exec_driver_sql(f"PRAGMA schema_version={number + 1}")
+    bind.exec_driver_sql("PRAGMA writable_schema=OFF")
+    if changed != 1:
+        raise RuntimeError("the table purpose is not as migration 0001 made it")
+
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and let a purpose be one to disclose."""
+    _rule(BEFORE, SINCE)
     op.create_table(
         "api_key",
         sa.Column("key_id", sa.String(length=64), nullable=False),
@@ -145,6 +167,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove them, with all that they hold."""
+    op.execute("DELETE FROM notice WHERE purpose_id IN (SELECT purpose_id FROM purpose WHERE comparison = 'disclose')")
+    op.execute("DELETE FROM purpose WHERE comparison = 'disclose'")
+    _rule(SINCE, BEFORE)
     op.drop_table("gate")
     op.drop_table("passkey")
     op.drop_table("me_code")
