@@ -83,7 +83,7 @@ def test_a_full_disk_stops_no_answer_and_loses_no_count(packed: Path, shown: str
     assert found == {"admit": 3, "refer": 1}
 
 
-def test_a_really_full_disk_too(packed: Path, shown: str) -> None:
+def test_a_file_that_cannot_be_made_too(packed: Path, shown: str) -> None:
     clock = SetClock(START)
     lane = Lane(LaneFolder(packed, clock), Path("/dev/full/plain.counts"), clock)
     lane.folder.look()
@@ -322,13 +322,13 @@ def test_no_connection_is_left_behind(today: tuple[Path, str], tmp_path: Path) -
     with running("--lane", str(today[0]), "--cert", str(cert), "--key", str(cert.with_suffix(".key"))) as (url, pid):
         url = url.replace("127.0.0.1", "localhost")
         decide(url, today[1], trust)
-        before = len(os.listdir(f"/proc/{pid}/fd"))
+        before = len([*Path(f"/proc/{pid}/fd").iterdir()])
         for _ in range(30):
             with closing(socket.create_connection(("127.0.0.1", port_of(url)), timeout=5)) as line:
                 line.sendall(b"\x16\x03")
             decide(url, today[1], trust)
         time.sleep(0.5)
-        assert len(os.listdir(f"/proc/{pid}/fd")) <= before + 2
+        assert len([*Path(f"/proc/{pid}/fd").iterdir()]) <= before + 2
 
 
 # -- the page, in a browser
@@ -356,7 +356,8 @@ def shows(tab: browser.Tab, words: str) -> None:
 
 LOOKS = """() => { const part = document.getElementById('english'), box = document.getElementById('answer');
   const seen = [part, box, document.body, document.documentElement].map((one) => { const style = getComputedStyle(one);
-    return [style.color, style.backgroundColor, style.borderColor, style.fontSize, style.fontWeight, style.animationName]; });
+    return [style.color, style.backgroundColor, style.borderColor, style.fontSize, style.fontWeight,
+            style.animationName]; });
   return JSON.stringify(seen); }"""
 
 

@@ -111,7 +111,8 @@ def test_nothing_but_the_key_itself_is_taken(gates: Venue, folder: Path) -> None
 @pytest.mark.parametrize(("how", "code"), [
     ({"role": Role.OWNER}, "key-role"), ({"role": Role.PERSON}, "key-role"), ({"gate": ""}, "key-gate"),
     ({"gate": "west"}, "key-gate"), ({"role": Role.DESK, "gate": "north"}, "key-gate"),
-    ({"role": Role.AUDITOR, "pressed": True}, "key-pressed"), ({"purposes": [PurposeId("entry.track")]}, "key-purposes"),
+    ({"role": Role.AUDITOR, "pressed": True}, "key-pressed"),
+    ({"purposes": [PurposeId("entry.track")]}, "key-purposes"),
     ({"label": "  "}, "key-label"), ({"label": "x" * 65}, "key-label"), ({"label": "a\nb"}, "key-label"),
     ({"days": 0}, "key-days"), ({"days": 401}, "key-days"), ({"days": -1}, "key-days")])
 def test_an_unsound_key_is_not_made(gates: Venue, folder: Path, how: dict[str, Any], code: str) -> None:

@@ -7,16 +7,21 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from countenance.access import keys
 from countenance.access.roles import Role
+from countenance.errors import Refused
 from countenance.flows import log as flow
 from countenance.flows.venue import Venue
 from countenance.formats import checkpoints, merkle, tiles
-from countenance.server import streams
+from countenance.server import state, streams
 from countenance.server.api import log
+from countenance.server.api.log import WATCHERS
 from countenance.server.state import Serving
 from countenance.storage.unit import Unit
 from countenance.verifier import evidence as checker
@@ -109,9 +114,55 @@ def test_evidence_of_the_venue_checks_itself_and_is_told_of(client: Client, here
     refused(client.get("/v1/evidence", headers=auditor), "attempts", 429)  # each one writes into the log
 
 
+def watching(here: Serving) -> Any:
+    """A request by an auditor's key, as a route gets it."""
+    given = server.key_of(here, Role.AUDITOR)
+    request = Request({"type": "http", "method": "GET", "path": "/v1/events", "query_string": b"",
+                       "headers": [(b"authorization", given["authorization"].encode())],
+                       "app": SimpleNamespace(state=SimpleNamespace(serving=here))})
+    with here.venue.store.read() as unit:
+        request.state.who = keys.who(unit, given["authorization"].removeprefix("Bearer "))
+    return request
+
+
+def test_a_stream_ends_when_its_key_is_revoked(here: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "ALIVE_S", 0.05)
+
+    async def watched() -> list[bytes]:
+        request = watching(here)
+        answer: Any = await streams.answer(here, request, WATCHERS)
+        got = [await anext(answer.body_iterator), await anext(answer.body_iterator)]
+        assert got == [b": listening\n\n", streams.ALIVE]  # it goes on while the key is good
+        with here.venue.store.write() as unit:
+            keys.revoke(unit, request.state.who.key_id)
+        here.feed.tell("gate.answered", "main", {"decision": "admit"})
+        return [part async for part in answer.body_iterator]
+
+    assert len(asyncio.run(watched())) <= 2
+    assert here.feed._listeners == []
+
+
+def test_one_key_does_not_take_every_place(here: Serving) -> None:
+    async def crowd() -> None:
+        request = watching(here)
+        answers: list[Any] = [await streams.answer(here, request, WATCHERS) for _ in range(state.MOST_STREAMS)]
+        with pytest.raises(Refused) as caught:
+            await streams.answer(here, request, WATCHERS)
+        assert caught.value.code == "attempts"
+        other: Any = await streams.answer(here, watching(here), WATCHERS)
+        for one in (*answers, other):
+            await anext(one.body_iterator)
+            await one.body_iterator.aclose()
+        again: Any = await streams.answer(here, request, WATCHERS)
+        await anext(again.body_iterator)
+        await again.body_iterator.aclose()
+
+    asyncio.run(crowd())
+
+
 def test_what_happens_is_told_to_who_watches_until_the_server_ends(here: Serving) -> None:
     async def watched() -> list[bytes]:
-        answer: Any = await streams.answer(here)
+        answer: Any = await streams.answer(here, watching(here), WATCHERS)
         here.feed.tell("gate.answered", "main", {"decision": "admit"})
         got = [await anext(answer.body_iterator), await anext(answer.body_iterator)]
         here.ending.set()
@@ -129,7 +180,7 @@ def test_too_many_watchers_are_told_so_and_do_not_get_a_broken_stream(client: Cl
 
 def test_who_goes_away_stops_listening(here: Serving) -> None:
     async def left() -> None:
-        answer: Any = await streams.answer(here)
+        answer: Any = await streams.answer(here, watching(here), WATCHERS)
         await anext(answer.body_iterator)
         assert len(here.feed._listeners) == 1
         await answer.body_iterator.aclose()

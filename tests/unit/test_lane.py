@@ -214,7 +214,8 @@ def test_a_command_gets_the_number_of_people_in_place_of_a_token(tmp_path: Path)
     assert (door.beat_s, door.longest_s) == (0, 5)
 
 
-@pytest.mark.parametrize(("name", "said"), [("web", "kind"), ("none", "kind"), ("nobody", "no door"), ("NORTH", "no door")])
+@pytest.mark.parametrize(("name", "said"), [
+    ("web", "kind"), ("none", "kind"), ("nobody", "no door"), ("NORTH", "no door")])
 def test_other_doors_are_refused(tmp_path: Path, name: str, said: str) -> None:
     outside(tmp_path, COMMAND % '""', WEBHOOK, NOTHING)
     with pytest.raises(BadInput, match=said) as caught:
@@ -348,7 +349,8 @@ def test_a_certificate_that_cannot_serve_is_refused_before_anything(tmp_path: Pa
     assert connections.tls(str(cert), str(key)).cert_store_stats()
     locked = tmp_path / "locked.key"
     locked.write_bytes(encrypted(key.read_bytes()))
-    for pair in ((cert, other.with_suffix(".key")), (tmp_path / "none", key), (key, key), (cert, locked), (cert, tmp_path)):
+    for pair in ((cert, other.with_suffix(".key")), (tmp_path / "none", key), (key, key), (cert, locked),
+                 (cert, tmp_path)):
         assert code_of(lambda pair=pair: connections.tls(str(pair[0]), str(pair[1]))) == "listen-tls"  # type: ignore[misc]  # a default is no argument
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Serve the API and the pages of a venue. Ends with what was begun on SIGTERM."""
+    from countenance import settings
     from countenance.clock import SystemClock
 
     try:
@@ -51,14 +53,15 @@ def serve(
     from countenance.transparency.witness_http import listen
 
     clock = SystemClock()
-    tried = serve_demo.prepared(venue, clock) if demo else None
-    folder = tried.folder if tried else venue
+    folder = serve_demo.FOLDER if demo and venue == HERE else venue
+    how = _How(certificate, key, lan=lan, behind_proxy=behind_proxy)
+    how.require_sound(host, "" if demo else settings.load(folder).server_origin)
     with ExitStack() as stack:
         taken = stack.enter_context(listen(EVERYWHERE if lan and host in LOOPBACK else host, port))
-        address = _address(stack, folder, taken.getsockname()[:2], (certificate, key), clock,
-                           lan=lan, behind_proxy=behind_proxy)
+        tried = serve_demo.prepared(folder, clock) if demo else None
+        address = _address(stack, folder, taken.getsockname()[:2], how, clock)
         lines = Log(clock)
-        here = stack.enter_context(serving.opened(folder, address.origin, lines, clock))
+        here = stack.enter_context(serving.opened(folder, address.origin, lines, clock, behind_proxy=behind_proxy))
         if as_json:
             said = {"origin": address.origin, "venue": str(folder), **serve_demo.value(tried)}
             sys.stdout.write(json.dumps(said) + "\n")
@@ -70,28 +73,54 @@ def serve(
             sys.stderr.write("Ended; what was acknowledged is kept.\n")
 
 
-def _address(stack: ExitStack, folder: Path, at: tuple[str, int], files: tuple[Path | None, Path | None],
-             clock: Clock, *, lan: bool, behind_proxy: bool) -> Address:
-    """Return how this server is seen. Raises BadInput(serve-tls, serve-origin) where no camera would work."""
+@dataclass(frozen=True)
+class _How:
+    """What the command line says of TLS."""
+
+    certificate: Path | None
+    key: Path | None
+    lan: bool
+    behind_proxy: bool
+
+    def require_sound(self, host: str, origin: str) -> None:
+        """Raise BadInput(serve-tls, serve-origin) where no camera would work, before anything is opened or made."""
+        local, given = host in LOOPBACK, self.certificate is not None
+        if given != (self.key is not None) or (given and self.lan):
+            raise BadInput("serve-tls", "Give --cert and --key together, or --lan instead.")
+        if self.lan:
+            return
+        if not local and not given and not self.behind_proxy:
+            raise BadInput("serve-tls", "Beyond this machine TLS is needed: --cert and --key, --lan, or --behind-proxy.")
+        if (not local or self.behind_proxy) and not origin.startswith("https://"):
+            raise BadInput("serve-origin", "Say in venue.toml, server.origin, how browsers see it: https://...")
+        if self.certificate is not None and self.key is not None:
+            _require_pair(self.certificate, self.key)
+
+
+def _require_pair(certificate: Path, key: Path) -> None:
+    import ssl
+
+    def no_password() -> str:
+        raise BadInput("serve-tls", "The TLS key has a password; give one without, readable by its owner only.")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, no_password)
+    except (OSError, ssl.SSLError):
+        raise BadInput("serve-tls", "The TLS certificate or its key cannot be read, or they are not a pair.") from None
+
+
+def _address(stack: ExitStack, folder: Path, at: tuple[str, int], how: _How, clock: Clock) -> Address:
+    """Return how this server is seen."""
     from countenance import settings
     from countenance.server.serving import Address
 
     host, port = at
-    settled = settings.load(folder).server_origin.rstrip("/")
-    certificate, key = files
-    if lan:
+    if how.lan:
         return _on_lan(stack, folder, port, clock)
-    local = host in LOOPBACK
-    if (certificate is None) != (key is None):
-        raise BadInput("serve-tls", "Give --cert and --key together.")
-    if not local and certificate is None and not behind_proxy:
-        raise BadInput("serve-tls", "Beyond this machine only with TLS: --cert and --key, --lan, or --behind-proxy.")
-    if not local and not settled.startswith("https://"):
-        raise BadInput("serve-origin", "Say in venue.toml, server.origin, how browsers see this server: https://...")
-    scheme = "http" if certificate is None else "https"
-    origin = settled or f"{scheme}://localhost:{port}"
-    names = {"localhost", "127.0.0.1", "[::1]"} if local else set()
-    return Address(origin, frozenset({*names, _host(origin)}), certificate, key)
+    scheme = "http" if how.certificate is None else "https"
+    origin = settings.load(folder).server_origin.rstrip("/") or f"{scheme}://localhost:{port}"
+    names = {"localhost", "127.0.0.1", "[::1]"} if host in LOOPBACK else set()
+    return Address(origin, frozenset({*names, _host(origin)}), how.certificate, how.key)
 
 
 def _host(origin: str) -> str:
@@ -121,8 +150,8 @@ def _on_lan(stack: ExitStack, folder: Path, port: int, clock: Clock) -> Address:
 def _say(address: Address, more: list[str]) -> None:
     told = [f"Serving at {address.origin}", *more]
     ssh = os.environ.get("SSH_CONNECTION", "").split()
-    if len(ssh) == 4 and "localhost" in address.hosts:  # client, its port, this machine, its port
-        port = address.origin.rpartition(":")[2]
+    name, _, port = address.origin.rpartition(":")
+    if len(ssh) == 4 and name.endswith("//localhost"):  # client, its port, this machine, its port
         told.append(f"From your own machine: ssh -L {port}:localhost:{port} {ssh[2]}")
     sys.stderr.writelines(f"{line}\n" for line in told)
     sys.stderr.flush()

@@ -17,7 +17,7 @@ ZOO-1001,rivers,2099-12-31,en,
 ZOO-1002,rivers,2099-12-31,en,
 ZOO-1003,,2099-12-31,zh,
 """
-KEY_DAYS = 30
+KEY_DAYS, BY = 30, "demo"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ def prepared(folder: Path, clock: Clock) -> Tried:
     from countenance.integrations.entitlement import CsvEntitlement
     from countenance.quantities import PurposeId
 
-    folder = FOLDER if folder == Path() else folder
     if not (folder / settings.FILE).exists():
         found(folder, clock, name="The demo zoo", contact="the desk of the demo zoo", scenario="annual-pass",
               regime="cn", threshold=DEMO_ONLY)
@@ -52,11 +51,12 @@ def prepared(folder: Path, clock: Clock) -> Tried:
         raise BadInput("demo-not", "This folder holds a venue that no demo made; serve it without --demo.")
     with open_venue(folder, CsvEntitlement(folder / LIST), clock) as venue, venue.store.write() as unit:
         made = {}
+        keys.revoke_made_by(unit, BY)  # of the start before
         faces = [PurposeId(name) for name in ("entry.verify", "entry.key", "entry.search")]
         for name, role, gate in (("gate", Role.GATE, "main"), ("quick", Role.GATE, "quick"),
                                  ("staff", Role.GATE_STAFF, "main"), ("desk", Role.DESK, "")):
-            made[name] = keys.make(unit, role, gate=gate, purposes=faces if role is Role.DESK else (),
-                                   label=f"demo {name}", by="demo", days=KEY_DAYS).text
+            made[name] = keys.make(unit, role, gate=gate, purposes=faces, label=f"demo {name}", by=BY,
+                                   days=KEY_DAYS).text
         return Tried(folder, made, operators.first_code(unit))
 
 

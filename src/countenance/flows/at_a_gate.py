@@ -17,12 +17,11 @@ from countenance.errors import BadInput, CountenanceError, Refused
 from countenance.flows import admit, passes, revocations
 from countenance.flows.admit import AtGate, Decision, Outcome
 from countenance.flows.capture import Timings
-from countenance.flows.found import PLAIN_COUNTS, SIGNING
+from countenance.flows.found import SIGNING
 from countenance.flows.gates import Gate, Mode
 from countenance.flows.ports import Camera, Door, no_door
-from countenance.formats import passes as form
 from countenance.formats.revocations import RevocationList
-from countenance.lane import counts
+from countenance.lane.counts import Tally
 from countenance.vault.keys import signing
 
 if TYPE_CHECKING:
@@ -40,14 +39,15 @@ class Shown:
     together: bool = False
 
 
-def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, door: Door = no_door) -> Decision:
+def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, tally: Tally,
+           door: Door = no_door) -> Decision:
     """Answer somebody who is at a gate: `admit` or `refer`, whatever goes wrong. Nothing is raised."""
     timings = Timings(venue.clock)
     here = AtGate(door=door, together=shown.together, name=gate.gate_id)
 
     def story() -> Decision:
         if gate.mode is Mode.PASS:                                          # (1)
-            return _by_pass_alone(venue, shown, here, timings)
+            return _by_pass_alone(venue, shown, here, tally, timings)
         gate.require_open()                                                 # (2)
         if gate.mode is Mode.FACE:
             if not shown.pressed:
@@ -61,7 +61,7 @@ def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, door:
 
 def _by_pass_and_face(venue: Venue, gate: Gate, shown: Shown, here: AtGate, attempts: PassAttempts,
                       timings: Timings) -> Decision:
-    content = form.read(_the_pass(shown), signing.verifier(venue.folder / SIGNING, "pass"))
+    content = passes.read_here(venue, _the_pass(shown), venue.clock.now())
     if content.purpose and content.purpose != gate.purpose:
         raise Refused("purpose-other", "This pass is for another purpose than this gate's.")
     attempts.require(gate.gate_id, content.pass_id)
@@ -73,15 +73,15 @@ def _by_pass_and_face(venue: Venue, gate: Gate, shown: Shown, here: AtGate, atte
     return decision
 
 
-def _by_pass_alone(venue: Venue, shown: Shown, here: AtGate, timings: Timings) -> Decision:
+def _by_pass_alone(venue: Venue, shown: Shown, here: AtGate, tally: Tally, timings: Timings) -> Decision:
     now = venue.clock.now()  # not the store's: a mark far ahead must not close the lane without faces
     keys = signing.verifiers(venue.folder / SIGNING, "pass")
     try:
         ticket = passes.plain_lane(_the_pass(shown), keys, venue.venue_id, venue.entitlement, now, _replaced(venue))
         people = venue.entitlement.party(ticket.reference, utc_day(now)) if here.together else 1
-        _count(venue, Outcome.ADMIT, people)
+        tally.add(utc_day(now), Outcome.ADMIT.value, people)
     except CountenanceError:
-        _count(venue, Outcome.REFER, 1)
+        tally.add(utc_day(now), Outcome.REFER.value)
         raise
     here.door(people)
     return Decision(Outcome.ADMIT, "pass", timings, people)
@@ -92,11 +92,6 @@ def _replaced(venue: Venue) -> RevocationList | None:
     with suppress(CountenanceError):
         return revocations.posted(venue)
     return None
-
-
-def _count(venue: Venue, outcome: Outcome, people: int) -> None:
-    """Count in a file of its own, as the lane's own process does: no store is opened here."""
-    counts.add(venue.folder / PLAIN_COUNTS, utc_day(venue.clock.now()), outcome.value, people)
 
 
 def _the_pass(shown: Shown) -> str:

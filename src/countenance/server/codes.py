@@ -80,7 +80,7 @@ _BY_STATUS = {
     503: """chain-broken clock-set-back door-refused door-stuck door-timeout door-unknown door-unreachable
         drill-failed epoch-malformed epoch-older evidence-too-large feed-full gallery-altered
         gate-secret-open key-altered key-destroyed key-missing keys-unknown lane-absent lane-away
-        lane-keys lane-pack lane-tickets list-unreadable log-behind log-damaged log-fenced log-other
+        lane-door lane-keys lane-pack lane-tickets list-unreadable log-behind log-damaged log-fenced log-other
         log-published-other log-signed log-tile model-check-failed model-file-changed model-file-malformed
         model-file-missing model-graph-unusable model-manifest-invalid model-pack-unknown model-run-failed
         monitor-state mqtt-large mqtt-password mqtt-refused mqtt-timeout mqtt-tls mqtt-unheard

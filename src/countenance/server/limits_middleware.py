@@ -58,6 +58,7 @@ class Limits:
             return
         body = _Body(receive, limit, self._within)
         answer.body = body
+        scope["state"]["body"] = body  # the route may allow less: what a body says it is does not decide that
         try:
             await self._app(scope, body, answer)
         except Exception:
@@ -91,6 +92,10 @@ class _Body:
         self._receive, self._limit, self._within = receive, limit, within
         self._seen, self._end, self._whole = 0, 0.0, False
         self.refused: BadInput | None = None
+
+    def at_most(self, limit: int) -> None:
+        """Allow no more bytes than that. Lower is stricter."""
+        self._limit = min(self._limit, limit)
 
     async def __call__(self) -> Message:
         if self._whole:

@@ -15,10 +15,10 @@ from countenance import __version__
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "detect", "align", "embed", "search", "decision", "total")
-LANES = frozenset({"face", "pass", "pass-and-face", "by-hand"})
+LANES = frozenset({"face", "plain"})
 OUTCOMES = frozenset({"admit", "refer", "turn-away"})
 REASONS = frozenset({
-    "admitted", "no-match", "no-face", "several-faces", "face-unusable", "image-unreadable", "pass-unknown",
+    "match", "pass", "no-match", "no-face", "several-faces", "face-unusable", "image-unreadable", "pass-unknown",
     "pass-expired", "pass-void", "pass-retired", "pass-malformed", "consent-missing", "consent-withdrawn",
     "consent-expired", "ticket-unknown", "ticket-expired", "ticket-unclear", "gate-closed", "store-closed",
     "list-stale", "attempts", "face-revoked", "gate-uncalibrated", "press-missing",

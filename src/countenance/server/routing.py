@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -23,14 +24,16 @@ from countenance.access.roles import Role, Who
 from countenance.errors import Refused
 from countenance.server import idempotency, problems
 from countenance.server.codes import STATUS, TITLES
+from countenance.server.limits_middleware import LARGEST_JSON
 from countenance.server.state import Serving
 
 ANYONE: frozenset[Role] = frozenset()
 """For routes that need no sign-in."""
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-KEY_PER_MINUTE, ADDRESS_PER_MINUTE = 3_000, 600
-"""Requests of one key, and without one of one address, before `attempts`. Fewer is stricter."""
+KEY_PER_MINUTE, SESSION_PER_MINUTE = 3_000, 600
+"""Requests of one key, and of one who is signed in, before `attempts`. Fewer is stricter. Who is not signed in is
+counted by the few routes that could be guessed at, and mostly for what was wrong: many may share one address."""
 
 PICTURE = {"requestBody": {"required": True, "content": {
     "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
@@ -105,9 +108,15 @@ def _guarded(route: Route) -> type[APIRoute]:
             async def handle(request: Request) -> Response:
                 request.state.template = route.path
                 await run_in_threadpool(_let_in, request, route)
-                if route.method in UNSAFE and "idempotency-key" in request.headers:
-                    return await idempotency.once(request, route.secret, route.picture, inner)
-                return await inner(request)
+                if not route.picture and "body" in request.scope["state"]:
+                    request.scope["state"]["body"].at_most(LARGEST_JSON)
+                here: Serving = request.app.state.serving
+                who = request.state.who
+                busy = here.pictures.of(who.key_id or who.operator_id) if route.picture and who else nullcontext()
+                with busy:
+                    if route.method in UNSAFE and "idempotency-key" in request.headers and who is not None:
+                        return await idempotency.once(request, route.secret, route.picture, inner)
+                    return await inner(request)
 
             return handle
 
@@ -126,8 +135,17 @@ def _let_in(request: Request, route: Route) -> None:
             sessions.require_csrf(unit, request.cookies[here.cookie], request.headers.get("x-csrf-token", ""))
     if who is not None and who.key_id:
         here.limits.attempt("key", who.key_id, per_minute=KEY_PER_MINUTE, burst=KEY_PER_MINUTE // 10)
-    elif who is None:
-        here.limits.attempt("address", address_of(request), per_minute=ADDRESS_PER_MINUTE, burst=ADDRESS_PER_MINUTE)
+    elif who is not None:
+        here.limits.attempt("session", who.person or who.operator_id, per_minute=SESSION_PER_MINUTE,
+                            burst=SESSION_PER_MINUTE // 5)
+
+
+def still_in(request: Request, route_roles: frozenset[Role]) -> None:
+    """Raise Refused where whoever asked may not any more: for what goes on for long."""
+    here: Serving = request.app.state.serving
+    who = _who(request, here, needed=True)
+    if who is None or who.role not in route_roles:
+        raise Refused("role-refused", "This is not open to whoever is signed in here.")
 
 
 def _who(request: Request, here: Serving, *, needed: bool) -> Who | None:
@@ -146,8 +164,13 @@ def _who(request: Request, here: Serving, *, needed: bool) -> Who | None:
 
 
 def address_of(request: Request) -> str:
-    """Return where a request comes from, as the connection says; what a header claims is believed from nobody."""
+    """Return where a request comes from, as the connection says; a header is believed from our own proxy alone.
+
+    That one adds whom it heard from at the end; what stands before it was said by anybody.
+    """
     host = request.client.host if request.client else ""
+    if request.app.state.serving.behind_proxy:
+        host = request.headers.get("x-forwarded-for", host).rpartition(",")[2].strip()
     try:
         return ipaddress.ip_address(host).compressed
     except ValueError:

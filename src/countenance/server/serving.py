@@ -58,7 +58,7 @@ class Address:
 
 @contextmanager
 def opened(folder: Path, origin: str, lines: Log, clock: Clock | None = None,
-           pack: Any = None) -> Iterator[Serving]:
+           pack: Any = None, *, behind_proxy: bool = False) -> Iterator[Serving]:
     """Open a venue for serving, and close it with everything beside it.
 
     Raises as `open_venue`, and StoreFault(outside-*). `pack`: in place of the model that the settings name, for tests.
@@ -72,7 +72,7 @@ def opened(folder: Path, origin: str, lines: Log, clock: Clock | None = None,
         if pack is not None:
             venue.use_pack(pack)
         outside_events.attach(venue, told.recipients, told.mqtt)
-        here = Serving(venue, origin, Feed(), Metrics(), open_doors(told, clock))
+        here = Serving(venue, origin, Feed(), Metrics(), open_doors(told, clock), behind_proxy)
         stack.callback(here.feed.close)
         for door in here.doors.values():
             stack.callback(door.close)
@@ -109,6 +109,7 @@ class _Beside:
         self._stop.set()
         for thread in self._threads:
             thread.join(GOODBYE_S)
+        self._here.tally.write()
         with suppress(CountenanceError):
             self._here.handed_over.give_up_late(everything=True)
 
@@ -132,6 +133,7 @@ class _Beside:
         due = clock.monotonic()
         while not self._stop.wait(LOOK_EVERY_S):
             self._tried("read-back", self._here.handed_over.give_up_late)
+            self._tried("counts", self._here.tally.write)
             if clock.monotonic() >= due:
                 due = clock.monotonic() + SWEEP_EVERY_S
                 self._tried("sweep", lambda: sweep.sweep(self._here.venue))

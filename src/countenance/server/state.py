@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from countenance.access.limits import Limits, PassAttempts, SignIn
+from countenance.access.limits import Limits, PassAttempts, SignIn, TooMany
 from countenance.access.passkeys import Challenges
 from countenance.clock import Clock
 from countenance.errors import Refused
 from countenance.flows import enrol
+from countenance.flows.found import PLAIN_COUNTS
+from countenance.lane.counts import Tally
 from countenance.quantities import MINUTE, random_id
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 READ_BACK_S = 5 * MINUTE
 """Seconds in which a pass that was handed over must be read back. Fewer is stricter."""
 
-MOST_WAITING = 64
+MOST_WAITING, MOST_OF_ONE = 64, 16
 
 
 class HandedOver:
@@ -40,7 +45,8 @@ class HandedOver:
         """Keep an enrolment until `take`; returns its number. Undoes those that nobody came back for."""
         self.give_up_late()
         with self._lock:
-            full = len(self._waiting) >= MOST_WAITING
+            mine = sum(whose == by for _, whose, _ in self._waiting.values())
+            full = len(self._waiting) >= MOST_WAITING or mine >= MOST_OF_ONE
             if not full:
                 number = random_id()
                 self._waiting[number] = (self._venue.clock.monotonic(), by, waiting)
@@ -73,6 +79,34 @@ def _eyes() -> int:
     return max(2, min(4, os.cpu_count() or 2))
 
 
+MOST_PICTURES, MOST_STREAMS = 8, 10
+"""Requests with a picture that one key may have under way, and streams that one may listen to. Fewer is stricter."""
+
+
+class AtOnce:
+    """Counts what somebody has under way, so that nobody takes what is there for everybody."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._now: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, whose: str) -> Iterator[None]:
+        """Count one more until the block ends. Raises TooMany."""
+        with self._lock:
+            if self._now[whose] >= self._most:
+                raise TooMany(1.0)
+            self._now[whose] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._now[whose] -= 1
+                if not self._now[whose]:
+                    del self._now[whose]
+
+
 @dataclass
 class Serving:
     """Everything a route may need. `origin`: as browsers see this server, without a slash at the end."""
@@ -82,6 +116,7 @@ class Serving:
     feed: Feed
     metrics: Metrics
     doors: dict[str, OpenDoor] = field(default_factory=dict)
+    behind_proxy: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
     ending: threading.Event = field(default_factory=threading.Event)
     camera: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_eyes()))
@@ -94,6 +129,9 @@ class Serving:
         self.passes = PassAttempts(clock)
         self.handed_over = HandedOver(self.venue)
         self.challenges = Challenges(clock)
+        self.tally = Tally(self.venue.folder / PLAIN_COUNTS)
+        self.pictures = AtOnce(MOST_PICTURES)
+        self.listening = AtOnce(MOST_STREAMS)
         self.secure = urlsplit(self.origin).scheme == "https"
         self.rp_id = urlsplit(self.origin).hostname or "localhost"
 

@@ -21,6 +21,8 @@ from countenance.errors import StoreFault
 from countenance.storage.faults import told_plainly
 
 BUSY_MILLISECONDS = 5_000
+POOL_SECONDS = 5
+"""How long a database that others use is waited for, and a connection where all are in use."""
 _PRAGMAS = (
     "journal_mode=WAL", "secure_delete=ON", "synchronous=FULL", "temp_store=MEMORY",
     f"busy_timeout={BUSY_MILLISECONDS}", "foreign_keys=ON", "trusted_schema=OFF", "mmap_size=0",
@@ -49,7 +51,7 @@ def open_engine(path: Path, *, create: bool = False) -> Engine:
     if not create and path.stat().st_size == 0:  # SQLite would take it for a new one, and write to it
         raise StoreFault("store-incomplete", f"The file {path.name} of the data folder is empty.")
     url = URL.create("sqlite+pysqlite", database=str(path))
-    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=8)
+    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=8, pool_timeout=POOL_SECONDS)
     event.listen(engine, "connect", _settle)
     event.listen(engine, "begin", _begin)
     return engine

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from countenance.errors import StoreFault
 
@@ -27,6 +28,8 @@ def told_plainly() -> Iterator[None]:
     """Raise StoreFault in place of a driver's error; the statement and its values are dropped."""
     try:
         yield
+    except NoConnection:
+        raise StoreFault("store-busy", "Too much is asked of the data folder at once; try again.") from None
     except (DBAPIError, sqlite3.Error) as error:
         raw = error.orig if isinstance(error, DBAPIError) else error
         number = getattr(raw, "sqlite_errorcode", None)

@@ -84,13 +84,16 @@ class NewPasskey(Answered):
 
 async def start_first_session(here: Here, request: Request, response: Response, body: First) -> dict[str, Any]:
     """Spend a one-time code: set a password, and sign in by it. A code that is refused is good still."""
-    here.limits.attempt("code", address_of(request), per_minute=CODES_PER_MINUTE, burst=CODES_PER_MINUTE)
     return await _aside(_first, here, request, response, body)
 
 
 def _first(here: Serving, request: Request, response: Response, body: First) -> dict[str, Any]:
-    with here.venue.store.read() as unit:
-        _require_code(unit, body.code)  # nobody without one has anything hashed
+    try:
+        with here.venue.store.read() as unit:
+            _require_code(unit, body.code)  # nobody without one has anything hashed
+    except Refused:
+        here.limits.attempt("code", address_of(request), per_minute=CODES_PER_MINUTE, burst=CODES_PER_MINUTE)
+        raise
     hashed = operators.hash_password(body.password)
     with here.venue.store.write() as unit:
         new, who = _begin(here, unit, request, operators.take_code(unit, body.code, body.name, hashed))

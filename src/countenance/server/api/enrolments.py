@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.responses import Response
 
-from countenance.access import me_codes
+from countenance.access import me_codes, sessions
 from countenance.access.roles import Who
 from countenance.clock import utc_day, utc_text
 from countenance.consent.acts import act_from_channel
@@ -142,8 +142,10 @@ def _taken(here: Serving, caller: Who, enrolment: str) -> Waiting:
 
 def _me_code(here: Serving, caller: Who, person: PersonId) -> str | None:
     try:
+        wholly(here, caller, person)  # whoever has the code reads what their other purposes hold, too
         with here.venue.store.write() as unit:
             code = me_codes.give(unit, person)
+            sessions.end_all(unit, person=person)
             record.access(unit, person, caller.name, NEW_CODE)
     except CountenanceError:
         return None  # they are enrolled, and their receipt must not be lost for it

@@ -108,15 +108,16 @@ def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Pict
     with here.venue.store.read() as unit:
         known = gates.one(unit, gate)
     if known.mode is not Mode.PASS:  # a pass alone is never held up by what is there for faces
-        here.limits.attempt("gate", gate, per_minute=here.venue.settings.attempts_per_minute,
-                            burst=here.venue.settings.attempts_per_minute)
+        caller.require_purpose(known.purpose)
+        most = here.venue.settings.attempts_per_minute
+        here.limits.attempt("gate", gate, caller.key_id or caller.operator_id, per_minute=most, burst=most)
     turn = _Turn(here)
     shown = Shown(turn.camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
                   field(upload, "press", "countenance-press", request) in TRUE,
                   field(upload, "together", "countenance-together", request) in TRUE)
     door = _Door(here, known, turn.end)
     try:
-        decision = at_a_gate.decide(here.venue, known, shown, here.passes, door.open)
+        decision = at_a_gate.decide(here.venue, known, shown, here.passes, here.tally, door.open)
     finally:
         turn.end()
     return _answered(here, caller, known, decision, door.token)
@@ -214,11 +215,11 @@ def acknowledge_list(here: Here, caller: Caller, gate: str, body: Has) -> dict[s
     return {"gate": gate, "number": revocations.acknowledge(here.venue, gate, body.list)}
 
 
-async def watch_gate(here: Here, caller: Caller, gate: str) -> StreamingResponse:
+async def watch_gate(here: Here, caller: Caller, request: Request, gate: str) -> StreamingResponse:
     """What happens at a gate, as server-sent events, for its staff: no name, no picture, no number of a person."""
     caller.require_gate(gate)
     await run_in_threadpool(_known, here, gate)
-    return await streams.answer(here, [gate])
+    return await streams.answer(here, request, STAFF, [gate])
 
 
 def _known(here: Serving, gate: str) -> Gate:
@@ -244,8 +245,8 @@ ROUTES = [
     Route("PUT", "/v1/gates/{gate}/state", set_gate_state, IN_CHARGE, "Open or close a gate to faces", GATE,
           {"state": "closed"}, _ONE),
     Route("DELETE", "/v1/gates/{gate}", remove_gate, IN_CHARGE, "Take a gate away", errors=_ONE, status=204),
-    Route("POST", "/v1/gates/{gate}/decisions", decide, AT_GATE, "Decide at a gate", ADMITTED, errors=_MINE,
-          secret=True, picture=True),
+    Route("POST", "/v1/gates/{gate}/decisions", decide, AT_GATE, "Decide at a gate", ADMITTED,
+          errors=(*_MINE, "key-other-purpose"), secret=True, picture=True),
     Route("POST", "/v1/gates/{gate}/by-hand", decide_by_hand, STAFF, "Decide by hand",
           {"outcome": "admit", "reason": "assistance", "door_token": None},
           {"outcome": "admit", "reason": "assistance"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from countenance import durable
@@ -57,9 +58,9 @@ def venue_evidence(here: Here, caller: Caller) -> Response:
                     headers={"content-disposition": 'attachment; filename="evidence.zip"'})
 
 
-async def watch_venue(here: Here) -> StreamingResponse:
+async def watch_venue(here: Here, request: Request) -> StreamingResponse:
     """What happens at all gates, as server-sent events: no name, no picture, no number of a person."""
-    return await streams.answer(here)
+    return await streams.answer(here, request, WATCHERS)
 
 
 def _file(here: Serving, path: str, largest: int) -> bytes:

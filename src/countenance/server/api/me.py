@@ -99,6 +99,7 @@ def complain(here: Here, caller: Caller, body: Complaint) -> dict[str, Any]:
 
 def fetch_my_evidence(here: Here, caller: Caller) -> Response:
     """Evidence about oneself: a ZIP with a page that checks it, offline."""
+    here.limits.attempt("evidence", caller.person, per_minute=2, burst=2)
     return zipped(prove.person(here.venue, caller.person, THEMSELVES, WHY))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import Field, StringConstraints
 from sqlalchemy import select
+from starlette.requests import Request
 
 from countenance.access.roles import Role
 from countenance.clock import utc_text
@@ -19,7 +20,7 @@ from countenance.formats.notices import Notice
 from countenance.lane import counts
 from countenance.quantities import DAY, Instant, PurposeId
 from countenance.server.api.models import Strict
-from countenance.server.routing import ANYONE, Here, Route
+from countenance.server.routing import ANYONE, Caller, Here, Route, address_of
 from countenance.storage import schema
 from countenance.storage.unit import Unit
 from countenance.verifier import receipts
@@ -28,6 +29,8 @@ IN_CHARGE = frozenset({Role.OWNER, Role.OPERATOR})
 COUNTING = IN_CHARGE | {Role.AUDITOR}
 AT_GATES = IN_CHARGE | {Role.GATE, Role.GATE_STAFF}
 MOST_DAYS, MOST_LANGUAGES = 92, 16
+CHECKS_PER_MINUTE = 30
+"""Receipts a minute from one address. Fewer is stricter; each takes some 50 ms."""
 
 Language = Annotated[str, StringConstraints(min_length=2, max_length=8)]
 NoticeText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
@@ -83,12 +86,15 @@ def show_notice(here: Here, notice: str) -> dict[str, Any]:
         return _told(notices.by_hash(unit, notice))
 
 
-def publish_notice(here: Here, purpose: str, body: NewNotice) -> dict[str, Any]:
+def publish_notice(here: Here, caller: Caller, purpose: str, body: NewNotice) -> dict[str, Any]:
     """Put a new text in force, in every language of the one before.
 
     Everybody is asked again: nobody who agreed to an older text is compared until they have agreed to this one.
     `waiting` is how many that are.
     """
+    with here.venue.store.read() as unit:
+        notices.require_known(unit, PurposeId(purpose))
+    caller.require_purpose(PurposeId(purpose))
     with here.venue.store.write() as unit:
         notice = notices.publish(unit, here.venue.venue_id, PurposeId(purpose), dict(body.texts))
         waiting = consents.waiting(unit, PurposeId(purpose))
@@ -119,12 +125,13 @@ def show_revocations(here: Here) -> dict[str, Any]:
             "faces": len(found.faces), "replaced": len(found.void)}
 
 
-def check_receipt(here: Here, body: AReceipt) -> dict[str, Any]:
+def check_receipt(here: Here, request: Request, body: AReceipt) -> dict[str, Any]:
     """Check a receipt by this venue's own keys, and by nothing of what the venue holds about anybody.
 
     That is worth no more than the venue's word; `countenance verify` with a trust file from elsewhere is.
     Nothing that was sent is kept. The receipt's kind, and where a check failed, are all that is told.
     """
+    here.limits.attempt("receipt", address_of(request), per_minute=CHECKS_PER_MINUTE, burst=CHECKS_PER_MINUTE)
     told = receipts.verify(body.receipt, log.trust(here.venue)).value()
     return {"verdict": told["verdict"], "code": told["code"] or "", "meaning": told["meaning"],
             "steps": [{"name": step["name"], "outcome": step["outcome"]} for step in told["steps"]]}

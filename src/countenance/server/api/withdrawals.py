@@ -9,15 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import Field
+from starlette.requests import Request
 
 from countenance.access.roles import Role
 from countenance.clock import utc_text
+from countenance.errors import CountenanceError
 from countenance.flows import passes, withdraw
 from countenance.flows.withdraw import Erased, Withdrawn
 from countenance.quantities import PurposeId
 from countenance.server.api.models import Name, PassText, Strict
 from countenance.server.api.whom import on_record
-from countenance.server.routing import ANYONE, Caller, Here, Route
+from countenance.server.routing import ANYONE, Caller, Here, Route, address_of
+
+WRONG_PASSES = 60
+"""Passes a minute from one address that are none. Fewer is stricter."""
 
 DESK = frozenset({Role.DESK, Role.OPERATOR, Role.OWNER})
 
@@ -34,11 +39,15 @@ class Which(Strict):
     purpose: Name
 
 
-def withdraw_by_pass(here: Here, body: ByPass) -> dict[str, Any]:
+def withdraw_by_pass(here: Here, request: Request, body: ByPass) -> dict[str, Any]:
     """Withdraw the face that a pass is for, for good. The pass goes on as a plain one; its date does not matter."""
-    content = passes.read_even_expired(here.venue, body.pass_text.strip())
-    with here.venue.store.read() as unit:
-        person = passes.whose(unit, content)
+    try:
+        content = passes.read_even_expired(here.venue, body.pass_text.strip())
+        with here.venue.store.read() as unit:
+            person = passes.whose(unit, content)
+    except CountenanceError:  # only what is no good is counted: nobody's withdrawal waits for others behind one address
+        here.limits.attempt("withdrawal", address_of(request), per_minute=WRONG_PASSES, burst=WRONG_PASSES)
+        raise
     return told(withdraw.withdraw(here.venue, person, content.purpose))
 
 

@@ -57,6 +57,10 @@ def subjects_delete(venue: Venue, who: Who, subject: str) -> dict[str, Any]:
     """Erase one subject whole. Nobody is there to take a receipt, so none is written."""
     collection(venue, who)
     found = _person(venue, subject)
+    with venue.store.read() as unit:
+        purposes = {one.purpose for one in consents.all_of(unit, found.person)}
+    for one in sorted(purposes):
+        who.require_purpose(one)
     withdraw.forget(venue, found.person)
     return {"subject": found.reference}
 

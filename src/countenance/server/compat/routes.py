@@ -84,6 +84,6 @@ def _openapi(call: Call) -> dict[str, Any]:
 
 ROUTES: tuple[Route, ...] = tuple(
     Route(call.method, call.path, _endpoint(call), call.roles, "CompreFace: " + call.path.removeprefix("/api/v1/"),
-          status=call.status, picture=call.takes == "picture", openapi=_openapi(call),
+          status=call.status, secret=True, picture=call.takes == "picture", openapi=_openapi(call),
           asks={"subject": "ada"} if call.takes == "json" else None)
     for call in CALLS)
