@@ -90,7 +90,7 @@ class _How:
         if self.lan:
             return
         if not local and not given and not self.behind_proxy:
-            raise BadInput("serve-tls", "Beyond this machine TLS is needed: --cert and --key, --lan, or --behind-proxy.")
+            raise BadInput("serve-tls", "Beyond this machine give --cert and --key, --lan, or --behind-proxy.")
         if (not local or self.behind_proxy) and not origin.startswith("https://"):
             raise BadInput("serve-origin", "Say in venue.toml, server.origin, how browsers see it: https://...")
         if self.certificate is not None and self.key is not None:
