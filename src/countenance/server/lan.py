@@ -8,6 +8,7 @@ it on a phone does not let it vouch for anybody else, and a stolen key of it ope
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -73,7 +75,7 @@ def certificate(folder: Path, address: str, clock: Clock) -> Made:
 
     Raises StoreFault(lan-unwritable).
     """
-    names = tuple(dict.fromkeys(["localhost", f"{socket.gethostname().lower()}.local", address, "127.0.0.1"]))
+    names = tuple(dict.fromkeys(["localhost", f"{_plain_name()}.local", address, "127.0.0.1"]))
     place = folder / FOLDER
     try:
         if not _is_good(place, names, clock):
@@ -89,11 +91,20 @@ def _is_good(place: Path, names: tuple[str, ...], clock: Clock) -> bool:
     try:
         found = x509.load_pem_x509_certificate((place / CERTIFICATE).read_bytes())
         spoken = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
-        return False
-    left = found.not_valid_after_utc - _now(clock)
+        found.verify_directly_issued_by(x509.load_pem_x509_certificate((place / AUTHORITY).read_bytes()))
+        key = serialization.load_pem_private_key((place / KEY).read_bytes(), None)
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False  # missing, or of another try: a crash may have come between the three files
+    now = _now(clock)
+    in_time = found.not_valid_before_utc <= now < found.not_valid_after_utc - timedelta(days=RENEW_DAYS)
     said = {*spoken.get_values_for_type(x509.DNSName), *map(str, spoken.get_values_for_type(x509.IPAddress))}
-    return (place / KEY).exists() and said == set(names) and left > timedelta(days=RENEW_DAYS)
+    return key.public_key() == found.public_key() and said == set(names) and in_time
+
+
+def _plain_name() -> str:
+    """Return this machine's own name, as devices beside it say it; "venue" where it is no plain word."""
+    name = socket.gethostname().lower().partition(".")[0]
+    return name if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) else "venue"
 
 
 def _now(clock: Clock) -> datetime:
