@@ -109,13 +109,13 @@ def test_what_ends_a_thread_is_told_by_its_class(capsys: pytest.CaptureFixture[s
 def test_metrics_count_what_was_seen() -> None:
     seen = Metrics()
     seen.observe({"detect": 20.0, "total": 90.0, PLANTED: 3.0})
-    seen.decided("face", "admit", "admitted")
+    seen.decided("face", "admit", "match")
     seen.decided(PLANTED, PLANTED, PLANTED)
     seen.set("log_size", 7)
     seen.galleries({"a" * 32: 10_000})
     text = seen.render().decode()
     assert 'countenance_decision_seconds_bucket{le="0.025",stage="detect"} 1.0' in text
-    assert 'countenance_decisions_total{lane="face",outcome="admit",reason="admitted"} 1.0' in text
+    assert 'countenance_decisions_total{lane="face",outcome="admit",reason="match"} 1.0' in text
     assert 'countenance_decisions_total{lane="other",outcome="other",reason="other"} 1.0' in text
     assert "countenance_log_size 7.0" in text and "countenance_build_info" in text
     assert PLANTED not in text
