@@ -51,7 +51,7 @@ ONLY = {
     "pkcs11": {"vault.keys.token"},
     "segno": {"integrations.codes"},
     "zxingcpp": {"integrations.codes"},
-    "hmac": {"vault.keys.store", "integrations.doors.webhook", "integrations.webhooks"},
+    "hmac": {"vault.keys.store", "integrations.doors.webhook"},
     "httpx": {"transparency.mirror", "transparency.cosigning", "integrations.ticketing_call",
               "integrations.doors.webhook", "integrations.webhooks", "integrations.importers.compreface"},
     "paho": {"integrations.mqtt", "gate.triggers"},

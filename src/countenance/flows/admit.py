@@ -169,7 +169,7 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
             unit.outbox.go_on_with(person, record.key_id)
             unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted,
                                               "gate": gate.name})
-            _count(unit, Outcome.ADMIT, admitted)
+            count(unit, Outcome.ADMIT, admitted)
             if venue.outside is not None:
                 events_out.decided(unit, venue, gate.name, Outcome.ADMIT.value, admitted, person)
         return admitted
@@ -178,7 +178,7 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
 
 
 def _referred(unit: Unit, venue: Venue, gate: AtGate) -> None:
-    _count(unit, Outcome.REFER, 1)
+    count(unit, Outcome.REFER, 1)
     if venue.outside is not None:
         events_out.decided(unit, venue, gate.name, Outcome.REFER.value, 1, None)
 
@@ -187,7 +187,8 @@ _SOME_MORE = insert(schema.hourly_count).on_conflict_do_update(
     index_elements=["hour", "lane", "outcome"], set_={"number": schema.hourly_count.c.number + bindparam("more")})
 
 
-def _count(unit: Unit, outcome: Outcome, number: int) -> None:
+def count(unit: Unit, outcome: Outcome, number: int) -> None:
+    """Count people by the hour in the lane for faces; nobody is in it."""
     hour = unit.now - unit.now % HOUR
     unit.run(_SOME_MORE, {"hour": hour, "lane": "face", "outcome": outcome.value, "number": number, "more": number,
                           "delete_at": hour + COUNTS_KEPT_DAYS * DAY})

@@ -10,16 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy.dialects.sqlite import insert
-
 from countenance.consent.gate import Press
 from countenance.errors import Refused
 from countenance.flows import admit, enrol, people
 from countenance.flows.capture import Timings, measure, one_face
 from countenance.flows.ports import Camera
 from countenance.matching.matcher import Match
-from countenance.quantities import DAY, HOUR, PersonId, PurposeId
-from countenance.storage import schema
+from countenance.quantities import PersonId, PurposeId
 from countenance.storage.unit import Unit
 
 if TYPE_CHECKING:
@@ -57,7 +54,7 @@ def recognise(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, 
             return Recognised(chip.found, person, _committed(venue, person, purpose, by))   # (5)
         except Refused:  # withdrawn meanwhile: why would tell whom the face resembled
             pass
-    venue.store.together(lambda unit: _count(unit, admit.Outcome.REFER))
+    venue.store.together(lambda unit: admit.count(unit, admit.Outcome.REFER, 1))
     return Recognised(chip.found, PersonId(""), "")
 
 
@@ -72,15 +69,7 @@ def _committed(venue: Venue, person: PersonId, purpose: PurposeId, by: str) -> s
             reference = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile)).reference
             unit.outbox.go_on_with(person, record.key_id)
             unit.tell_of(person, "decision", {"purpose": purpose, "outcome": "recognised", "people": 1, "gate": by})
-            _count(unit, admit.Outcome.ADMIT)
+            admit.count(unit, admit.Outcome.ADMIT, 1)
         return reference
 
     return venue.store.together(commit)
-
-
-def _count(unit: Unit, outcome: admit.Outcome) -> None:
-    table, hour = schema.hourly_count, unit.now - unit.now % HOUR
-    row = insert(table).values(hour=hour, lane="face", outcome=outcome.value, number=1,
-                               delete_at=hour + admit.COUNTS_KEPT_DAYS * DAY)
-    unit.run(row.on_conflict_do_update(index_elements=["hour", "lane", "outcome"],
-                                       set_={"number": table.c.number + 1}))

@@ -6,9 +6,6 @@ over both and the body. Of the answer only its status counts: its body is not re
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -21,7 +18,7 @@ from countenance.errors import Refused
 from countenance.flows.events_out import Message
 from countenance.integrations import addresses
 from countenance.integrations.addresses import Lookup, Place
-from countenance.quantities import Instant
+from countenance.integrations.doors.webhook import signature
 from countenance.transparency.exchange import Line
 
 TIMEOUT_S = 5.0
@@ -54,12 +51,6 @@ class Webhook:
 
     url: str
     secret: bytes = field(repr=False)
-
-
-def sign(secret: bytes, event_id: str, at: Instant, body: bytes) -> str:
-    """Return what stands in `webhook-signature`."""
-    mac = hmac.new(secret, f"{event_id}.{at}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(mac).decode()}"
 
 
 class WebhookSender:
@@ -106,7 +97,7 @@ class WebhookSender:
             "host": host if place.port == standard else f"{host}:{place.port}", "content-type": "application/json",
             "user-agent": "countenance", "accept-encoding": "identity", "webhook-id": message.event_id,
             "webhook-timestamp": str(at),
-            "webhook-signature": sign(self._secret, message.event_id, at, message.body)}
+            "webhook-signature": signature(self._secret, message.event_id, at, message.body)}
         url = httpx.URL(scheme="https" if place.tls else "http", host=address, port=place.port,
                         raw_path=place.path.encode())
         # The certificate is checked against the recipient's name, not against the address.
