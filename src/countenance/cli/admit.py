@@ -108,7 +108,7 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     from countenance.clock import SystemClock, utc_day, utc_text
     from countenance.flows import passes
     from countenance.flows.found import LIST, PLAIN_COUNTS, SIGNING
-    from countenance.integrations.entitlement import CsvEntitlement
+    from countenance.integrations.entitlements_open import open_entitlement
     from countenance.lane import counts
     from countenance.vault.keys import signing
 
@@ -116,7 +116,7 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
         raise BadInput("pass-missing", "The lane without faces needs a pass: --pass FILE.")
     here, now = settings.load(folder), SystemClock().now()
     keys = signing.verifiers(folder / SIGNING, "pass")
-    tickets = CsvEntitlement(folder / here.entitlement_csv)
+    tickets = open_entitlement(folder, SystemClock())
     copy = _replaced(folder, here.venue, revoked or folder / LIST, needed=revoked is not None)
     if copy is not None and revoked is not None and now >= copy.good_until:
         until = utc_text(copy.good_until)
@@ -127,6 +127,8 @@ def _plain(folder: Path, pass_file: Path | None, revoked: Path | None, together:
     except CountenanceError:
         counts.add(folder / PLAIN_COUNTS, utc_day(now), "refer")
         raise
+    finally:
+        getattr(tickets, "close", lambda: None)()
     counts.add(folder / PLAIN_COUNTS, utc_day(now), "admit", people)
     print_out(as_json, {"outcome": "admit", "reason": "pass", "people": people, "timings_ms": {}},
               ADMIT if people == 1 else f"{ADMIT} ({people})")

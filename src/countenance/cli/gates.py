@@ -42,6 +42,7 @@ def add(
         raise BadInput("gate-mode", f"The modes are: {', '.join(known.value for known in gates.Mode)}.") from None
     with opened(venue) as here, here.store.write() as unit:
         made = gates.add(unit, gate, what, purpose, door=door, lease_minutes=lease_minutes)
+        gates.tell_others(unit, here, gate, opened=True)
     print_out(as_json, _value(made), f"The gate {gate} is set up.")
 
 
@@ -71,7 +72,10 @@ def remove(gate: GateName, venue: VenueOption = HERE, as_json: JsonOption = Fals
     from countenance.flows import gates
 
     with opened(venue) as here, here.store.write() as unit:
+        before = gates.one(unit, gate)
         gates.remove(unit, gate)
+        if before.open:
+            gates.tell_others(unit, here, gate, opened=False, by="removed")
     print_out(as_json, {"gate": gate}, f"The gate {gate} is gone, and so are its keys.")
 
 
@@ -79,7 +83,10 @@ def _set(gate: str, venue: Any, as_json: bool, *, opens: bool) -> None:
     from countenance.flows import gates
 
     with opened(venue) as here, here.store.write() as unit:
+        before = gates.one(unit, gate)
         done = gates.set_state(unit, gate, opened=opens, by="command")
+        if before.open != opens:
+            gates.tell_others(unit, here, gate, opened=opens, by="command")
     print_out(as_json, _value(done), f"The gate {gate} is {'open' if opens else 'closed'} to faces.")
 
 

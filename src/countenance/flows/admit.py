@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from countenance.clock import utc_day
 from countenance.consent.gate import Press
-from countenance.errors import CountenanceError, Refused
+from countenance.errors import CountenanceError, Refused, StoreFault
 from countenance.flows import enrol, events_out, gallery, passes, people, revocations
 from countenance.flows.capture import Timings, measure, one_face
 from countenance.flows.ports import Camera, Door, no_door
@@ -79,8 +79,9 @@ def by_pass(venue: Venue, pass_text: str, camera: Camera, gate: AtGate = HERE,
     """
     timings = timings or Timings(venue.clock)
     with venue.store.read() as unit:                                        # (1) (2)
-        content = passes.read_here(venue, pass_text, unit.now)
-        venue.entitlement.require_good(content.reference, utc_day(unit.now))
+        content, today = passes.read_here(venue, pass_text, unit.now), utc_day(unit.now)
+    venue.entitlement.require_good(content.reference, today)  # outside any unit: it may wait for somebody's answer
+    with venue.store.read() as unit:
         if gate.revoked is not None:
             revocations.require_unrevoked(gate.revoked, content, venue.clock.now())
         revocations.require_not_void(unit, content)
@@ -154,8 +155,11 @@ def _decide(venue: Venue, found: Matched, person: PersonId, purpose: PurposeId, 
 def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) -> int:
     """Make an admission durable, unless the person has withdrawn meanwhile: the order of commits decides.
 
-    Returns how many people it admits.
+    Returns how many people it admits. The ticket is asked for before the transaction: whoever is slow to answer holds
+    up nobody at another gate, and no withdrawal.
     """
+    reference, admitted = _entitled(venue, person, purpose, gate)
+
     def commit(unit: Unit) -> int:
         unit.require_forward()
         row = people.row(unit, person)
@@ -164,8 +168,8 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
             venue.gate.require_live(unit, person, purpose)
             enrol.live_template(unit, person, purpose)
             profile = people.parse_profile(venue.keys.open(record, "profile", row.sealed_profile))
-            ticket = venue.entitlement.require_good(profile.reference, utc_day(unit.now))
-            admitted = venue.entitlement.party(ticket.reference, utc_day(unit.now)) if gate.together else 1
+            if profile.reference != reference:
+                raise Refused("ticket-unknown", "This person's booking number was corrected just now.")
             unit.outbox.go_on_with(person, record.key_id)
             unit.tell_of(person, "decision", {"purpose": purpose, "outcome": Outcome.ADMIT.value, "people": admitted,
                                               "gate": gate.name})
@@ -175,6 +179,20 @@ def _commit(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) ->
         return admitted
 
     return venue.store.together(commit)
+
+
+def _entitled(venue: Venue, person: PersonId, purpose: PurposeId, gate: AtGate) -> tuple[str, int]:
+    """Return a person's booking number, whose ticket is good, and how many it admits. Raises as `by_pass`."""
+    try:
+        with venue.store.read() as unit:
+            venue.gate.require_live(unit, person, purpose)
+            reference, today = people.profile(unit, venue.keys, person).reference, utc_day(unit.now)
+    except StoreFault:
+        with venue.store.read() as unit:  # erased in between: then that is why their record does not open
+            venue.gate.require_live(unit, person, purpose)
+        raise
+    ticket = venue.entitlement.require_good(reference, today)
+    return reference, venue.entitlement.party(ticket.reference, today) if gate.together else 1
 
 
 def _referred(unit: Unit, venue: Venue, gate: AtGate) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from countenance.consent import notices
 from countenance.errors import BadInput, Refused
-from countenance.flows import record
+from countenance.flows import events_out, record
 from countenance.quantities import PurposeId
 from countenance.settings import MOST
 from countenance.storage import schema
@@ -136,6 +136,11 @@ def remove(unit: Unit, name: str) -> None:
     unit.run(delete(schema.api_key).where(schema.api_key.c.gate_id == name))
     unit.run(delete(schema.gate).where(schema.gate.c.gate_id == name))
     unit.tell("gate-state", {"gate": name, "state": "removed", "by": ""})
+
+
+def tell_others(unit: Unit, venue: Venue, name: str, *, opened: bool, by: str = "") -> None:
+    """Tell those whom the venue tells that a gate's lane for faces is open or closed, in the transaction of it."""
+    events_out.clear(unit, venue, "gate.opened" if opened else "gate.closed", {"gate": name, "by": by})
 
 
 def by_hand(venue: Venue, name: str, outcome: str, reason: str) -> None:

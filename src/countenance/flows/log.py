@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from countenance.errors import BadInput, StoreFault
+from countenance.flows import events_out
 from countenance.formats import checkpoints, merkle, tiles
 from countenance.formats.signed_note import NoteKey, key_of, require_signed
 from countenance.formats.trust import Trust
@@ -68,6 +69,7 @@ def _published(venue: Venue, progress: Progress, now: bool) -> Published:
     size = files.publish(venue.store, venue.folder / files.FOLDER, note, standing, progress)   # (2) (3)
     with venue.store.write() as unit:
         unit.set_mark(PUBLISHED_MARK, unit.now)
+        events_out.clear(unit, venue, "log.signed", {"size": size})
         return Published(size, Instant((unit.now // interval + 1) * interval), anew=True)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import drill, intents, log, revocations, rotate, withdraw
+from countenance.flows import drill, events_out, intents, log, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -70,6 +70,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     _rewrite(venue)
     with venue.store.write() as unit:                                       # (5)
         unit.set_mark("swept", unit.now)
+        events_out.clear(unit, venue, "sweep.ran", {"rotated": rotation})
     venue.store.empty_wal()
     log.publish(venue)                                                      # (6)
     return Swept(len(expired), len(people), rows, rotation)

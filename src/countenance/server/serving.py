@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from countenance.clock import Clock, SystemClock
 from countenance.errors import CountenanceError
-from countenance.flows import gates, log, sweep
+from countenance.flows import events_out, gates, log, sweep
 from countenance.flows.gates import Mode
 from countenance.flows.opening import open_venue
 from countenance.integrations import outside, outside_events
@@ -32,6 +32,7 @@ from countenance.integrations.doors.opening import open_doors
 from countenance.integrations.entitlements_open import open_entitlement
 from countenance.integrations.feed import Feed
 from countenance.quantities import HOUR
+from countenance.server.api import health
 from countenance.server.app import app_of
 from countenance.server.logs import Log, take_over
 from countenance.server.metrics import Metrics
@@ -95,6 +96,7 @@ class _Beside:
     def __init__(self, here: Serving, lines: Log) -> None:
         self._here, self._lines = here, lines
         self._stop = here.ending
+        self._health: str | None = None  # as it was told last
         jobs: list[tuple[str, Callable[[], None]]] = [("due", self._look), ("warm", self._warm)]
         jobs += [(f"door {name}", self._beating(name)) for name, door in here.doors.items() if door.door.heartbeat_s]
         self._threads = [Thread(target=job, name=name, daemon=True) for name, job in jobs]
@@ -138,6 +140,18 @@ class _Beside:
                 due = clock.monotonic() + SWEEP_EVERY_S
                 self._tried("sweep", lambda: sweep.sweep(self._here.venue))
             self._tried("publish", lambda: log.publish(self._here.venue))
+            self._tried("health", self.tell_health)
+
+    def tell_health(self) -> None:
+        """Tell whoever is told of it when faces can be compared again, or no more; and once at the beginning."""
+        venue = self._here.venue
+        if venue.outside is None or not venue.outside.told_of("health.changed") or not self._here.ready.is_set():
+            return
+        code = next(iter(health.not_ready(self._here).values()), "")
+        if code != self._health:
+            with venue.store.write() as unit:
+                events_out.clear(unit, venue, "health.changed", {"ready": not code, "code": code})
+            self._health = code
 
     def _beating(self, name: str) -> Callable[[], None]:
         door = self._here.doors[name]

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from countenance.access.roles import Role
+from countenance.access.roles import Role, Who
 from countenance.clock import utc_text
 from countenance.errors import StoreFault
 from countenance.flows import at_a_gate, gates, revocations
@@ -19,13 +19,14 @@ from countenance.flows.found import SIGNING
 from countenance.flows.gates import Gate, Mode
 from countenance.flows.ports import Camera
 from countenance.formats import door_tokens
-from countenance.quantities import random_id
+from countenance.quantities import PurposeId, random_id
 from countenance.server import streams
 from countenance.server.api.models import Line, Name, Strict
 from countenance.server.bodies import Upload
 from countenance.server.routing import Caller, Here, Route
 from countenance.server.state import Serving
 from countenance.server.uploads import Picture, camera, field
+from countenance.storage.unit import Unit
 from countenance.vault.keys import signing
 
 IN_CHARGE = frozenset({Role.OWNER, Role.OPERATOR})
@@ -76,26 +77,43 @@ def show_gate(here: Here, caller: Caller, gate: str) -> dict[str, Any]:
         return _told(gates.one(unit, gate))
 
 
-def add_gate(here: Here, body: NewGate) -> dict[str, Any]:
+def add_gate(here: Here, caller: Caller, body: NewGate) -> dict[str, Any]:
     """Set up a gate, open. What it compares follows from its purpose."""
+    if body.purpose:
+        caller.require_purpose(PurposeId(body.purpose))
     with here.venue.store.write() as unit:
         made = gates.add(unit, body.gate, Mode(body.mode), body.purpose, zone=body.zone, door=body.door,
                          lease_minutes=body.lease_minutes)
+        gates.tell_others(unit, here.venue, body.gate, opened=True)
     return _told(made)
 
 
 def set_gate_state(here: Here, caller: Caller, gate: str, body: NewState) -> dict[str, Any]:
     """Open or close a gate's lane for faces; passes go on either way."""
     with here.venue.store.write() as unit:
-        done = gates.set_state(unit, gate, opened=body.state == "open", by=caller.role.value)
+        before, opened = _theirs(unit, caller, gate), body.state == "open"
+        done = gates.set_state(unit, gate, opened=opened, by=caller.role.value)
+        if before.open != opened:
+            gates.tell_others(unit, here.venue, gate, opened=opened, by=caller.role.value)
     here.feed.tell("gate.state", gate, {"state": body.state})
     return _told(done)
 
 
-def remove_gate(here: Here, gate: str) -> None:
+def remove_gate(here: Here, caller: Caller, gate: str) -> None:
     """Take a gate away, with its keys."""
     with here.venue.store.write() as unit:
+        before = _theirs(unit, caller, gate)
         gates.remove(unit, gate)
+        if before.open:
+            gates.tell_others(unit, here.venue, gate, opened=False, by="removed")
+
+
+def _theirs(unit: Unit, caller: Who, gate: str) -> Gate:
+    """Return a gate that this caller may change. Raises Refused(gate-unknown, key-other-purpose)."""
+    found = gates.one(unit, gate)
+    if found.purpose:  # a gate for passes alone is of none
+        caller.require_purpose(found.purpose)
+    return found
 
 
 def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Picture) -> dict[str, Any]:
@@ -240,11 +258,12 @@ ROUTES = [
     Route("POST", "/v1/gates", add_gate, IN_CHARGE, "Set up a gate", GATE,
           {"gate": "main", "mode": "pass-and-face", "purpose": "entry.verify"},
           ("gate-name", "gate-mode", "gate-lease", "gate-door", "gate-known", "purpose-unknown", "purpose-other",
-           "zone-unknown", "zone-other"), 201),
+           "zone-unknown", "zone-other", "key-other-purpose"), 201),
     Route("GET", "/v1/gates/{gate}", show_gate, READERS, "Show a gate", GATE, errors=_MINE),
     Route("PUT", "/v1/gates/{gate}/state", set_gate_state, IN_CHARGE, "Open or close a gate to faces", GATE,
-          {"state": "closed"}, _ONE),
-    Route("DELETE", "/v1/gates/{gate}", remove_gate, IN_CHARGE, "Take a gate away", errors=_ONE, status=204),
+          {"state": "closed"}, (*_ONE, "key-other-purpose")),
+    Route("DELETE", "/v1/gates/{gate}", remove_gate, IN_CHARGE, "Take a gate away",
+          errors=(*_ONE, "key-other-purpose"), status=204),
     Route("POST", "/v1/gates/{gate}/decisions", decide, AT_GATE, "Decide at a gate", ADMITTED,
           errors=(*_MINE, "key-other-purpose"), secret=True, picture=True),
     Route("POST", "/v1/gates/{gate}/by-hand", decide_by_hand, STAFF, "Decide by hand",

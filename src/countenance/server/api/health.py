@@ -38,7 +38,7 @@ def ready(here: Here, request: Request) -> Response:
     `start`: not up yet, or going down; `model`; `store`: put back, or the clock was; `sweep`: late; `log`.
     A gate's lane without faces, withdrawals and this server's other routes go on.
     """
-    missing = _not_ready(here)
+    missing = list(not_ready(here))
     if not missing:
         return Response('{"status":"ready"}', media_type="application/json")
     request.scope.setdefault("state", {})["code"] = "not-ready"
@@ -62,18 +62,19 @@ def show_problem(code: str) -> dict[str, Any]:
     return problems.about(code)
 
 
-def _not_ready(here: Serving) -> list[str]:
+def not_ready(here: Serving) -> dict[str, str]:
+    """Return what is not in order for faces to be compared, each with the code of why; empty where all is."""
     if here.ending.is_set() or not here.ready.is_set():
-        return ["start"]  # looking for a model would load it
+        return {"start": "not-ready"}  # looking for a model would load it
     looks: dict[str, Callable[[], object]] = {
         "model": lambda: here.venue.pack, "store": lambda: _require_store(here),
         "sweep": lambda: _require_swept(here), "log": here.venue.log.require_continued}
-    found = []
+    found: dict[str, str] = {}
     for name, look in looks.items():
         try:
             look()
-        except CountenanceError:
-            found.append(name)
+        except CountenanceError as error:
+            found[name] = error.code
     return found
 
 

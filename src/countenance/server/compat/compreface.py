@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
+
 from countenance.access.roles import Who
 from countenance.consent import consents, notices
 from countenance.consent.states import State
@@ -18,6 +20,7 @@ from countenance.flows.awaiting import OnRecord
 from countenance.flows.venue import Venue
 from countenance.quantities import PersonId, PurposeId
 from countenance.server.compat import options
+from countenance.storage import schema
 
 SOURCE = "compreface"
 
@@ -31,16 +34,29 @@ def collection(venue: Venue, who: Who) -> PurposeId:
     return found[0]
 
 
+def heard_of(venue: Venue, who: Who) -> list[OnRecord]:
+    """Return whom a key may hear of: who ever agreed to a purpose of it, and who has agreed to nothing at all yet.
+
+    Whoever agreed to other purposes only is, for this key, not there.
+    """
+    everybody = awaiting.everybody(venue)
+    table, agreed = schema.consent, dict[str, set[str]]()
+    with venue.store.read() as unit:  # after it: who agrees in between to another purpose is left out
+        for person, purpose in unit.run(select(table.c.person_id, table.c.purpose_id)).all():
+            agreed.setdefault(person, set()).add(purpose)
+    return [one for one in everybody if one.person not in agreed or agreed[one.person] & who.purposes]
+
+
 def subjects_list(venue: Venue, who: Who) -> dict[str, Any]:
-    """Return everybody on record."""
+    """Return whom this key may hear of (`heard_of`)."""
     collection(venue, who)
-    return {"subjects": [one.reference for one in awaiting.everybody(venue)]}
+    return {"subjects": [one.reference for one in heard_of(venue, who)]}
 
 
 def subjects_add(venue: Venue, who: Who, body: object) -> dict[str, Any]:
     """Put a subject on record, awaiting consent. Raises Refused(subject-taken), BadInput(subject-missing, ...)."""
     purpose, subject = collection(venue, who), _named(body)
-    if any(one.reference == subject for one in awaiting.everybody(venue)):
+    if any(one.reference == subject for one in heard_of(venue, who)):
         raise Refused("subject-taken", "Subject already exists.")
     _add(venue, purpose, subject)
     return {"subject": subject}
@@ -49,14 +65,14 @@ def subjects_add(venue: Venue, who: Who, body: object) -> dict[str, Any]:
 def subjects_update(venue: Venue, who: Who, subject: str, body: object) -> dict[str, Any]:
     """Rename a subject who has no pass yet; two are never merged. Keys of the body that we do not know are ignored."""
     collection(venue, who)
-    awaiting.rename(venue, _person(venue, subject).person, _named(body))
+    awaiting.rename(venue, _person(venue, who, subject).person, _named(body))
     return {"updated": True}
 
 
 def subjects_delete(venue: Venue, who: Who, subject: str) -> dict[str, Any]:
     """Erase one subject whole. Nobody is there to take a receipt, so none is written."""
     collection(venue, who)
-    found = _person(venue, subject)
+    found = _person(venue, who, subject)
     with venue.store.read() as unit:
         purposes = {one.purpose for one in consents.all_of(unit, found.person)}
     for one in sorted(purposes):
@@ -76,7 +92,7 @@ def faces_list(venue: Venue, who: Who, query: Mapping[str, str]) -> dict[str, An
     wanted = query.get("subject", "")
     number, size = options.page(query)
     faces = [{"image_id": _image_id(one, purpose), "subject": one.reference}
-             for one in awaiting.everybody(venue) if wanted in {"", one.reference}]
+             for one in heard_of(venue, who) if wanted in {"", one.reference}]
     start, end = (0, len(faces)) if number is None else (number * size, (number + 1) * size)
     shown = faces[start:end]
     return {"faces": shown, "page_number": number or 0, "page_size": len(shown) if number is None else size,
@@ -92,14 +108,15 @@ def faces_add(venue: Venue, who: Who, subject: str, picture_bytes: int) -> dict[
     name = _named({"subject": subject})
     if picture_bytes <= 0:
         raise BadInput("file-missing", "Required part 'file' is not present.")
-    _add(venue, purpose, name)
-    return {"image_id": _image_id(_person(venue, name), purpose), "subject": name}
+    person = _add(venue, purpose, name)
+    seen = [one for one in heard_of(venue, who) if one.person == person]
+    return {"image_id": _image_id(seen[0] if seen else OnRecord(person, name, {}), purpose), "subject": name}
 
 
 def faces_delete(venue: Venue, who: Who, image_id: str) -> dict[str, Any]:
     """Withdraw the consent of a face, or take somebody off the record who was yet to be asked."""
     purpose = collection(venue, who)
-    found = face(venue, purpose, image_id)
+    found = face(venue, who, purpose, image_id)
     _end(venue, found, purpose)
     return {"image_id": image_id, "subject": found.reference}
 
@@ -109,11 +126,11 @@ def faces_delete_all(venue: Venue, who: Who, subject: str) -> dict[str, Any]:
     purpose = collection(venue, who)
     if not subject.strip():
         delete_everybody(venue, who)
-    _end(venue, _person(venue, subject), purpose)
+    _end(venue, _person(venue, who, subject), purpose)
     return {"deleted": 1}
 
 
-def face(venue: Venue, purpose: PurposeId, image_id: str) -> OnRecord:
+def face(venue: Venue, who: Who, purpose: PurposeId, image_id: str) -> OnRecord:
     """Return whose face an id is: a template's, or a person's, which a client got before they agreed.
 
     Raises Refused(face-unknown).
@@ -122,7 +139,7 @@ def face(venue: Venue, purpose: PurposeId, image_id: str) -> OnRecord:
         wanted = uuid.UUID(image_id).hex if len(image_id) <= 36 else ""
     except ValueError:
         wanted = ""
-    for one in awaiting.everybody(venue) if wanted else ():
+    for one in heard_of(venue, who) if wanted else ():
         if wanted in {one.purposes.get(purpose, ""), one.person}:
             return one
     raise Refused("face-unknown", "There is no face of this id here.")
@@ -145,11 +162,11 @@ def _end(venue: Venue, found: OnRecord, purpose: PurposeId) -> None:
         raise Refused("face-unknown", "This person has no face in this collection.")
 
 
-def _person(venue: Venue, subject: str) -> OnRecord:
+def _person(venue: Venue, who: Who, subject: str) -> OnRecord:
     name = subject.strip()
     if not name:
         raise BadInput("subject-missing", "Name the subject: nothing here is done to everybody at once.")
-    for one in awaiting.everybody(venue):
+    for one in heard_of(venue, who):
         if one.reference == name:
             return one
     raise Refused("subject-unknown", "There is no subject of this name.")

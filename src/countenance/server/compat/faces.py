@@ -32,7 +32,7 @@ def verified(venue: Venue, who: Who, image_id: str, query: Mapping[str, str],
              picture: bytearray | None) -> dict[str, Any]:
     """Say whether the person in front is the one whose face this id is: a search whose answer names nobody else."""
     wanted = options.read(query)
-    subject = compreface.face(venue, compreface.collection(venue, who), image_id)
+    subject = compreface.face(venue, who, compreface.collection(venue, who), image_id)
     found = _search(venue, who, picture, subject.person)
     same = MATCH if found.person else 0.0
     return _answer(venue, [_face(found.found) | {
