@@ -10,8 +10,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import httpx
 import pytest
 
 from countenance.clock import SetClock, SystemClock
-from countenance.server import lan
+from countenance.server import handshakes, lan
 from support.venue import LONG, START, bytes_of, make_venue
 
 READY_S = 40
@@ -132,6 +133,39 @@ def test_with_a_certificate_it_is_served_over_tls(tmp_path: Path, pair: lan.Made
         with httpx.Client(base_url=origin) as stranger, pytest.raises(httpx.ConnectError):
             stranger.get("/v1/health")
         assert server.ended()[0] == 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+def test_silent_and_half_handshakes_stop_nobody_and_end(tmp_path: Path, pair: lan.Made, sent: bytes) -> None:
+    home = make_venue(tmp_path / "zoo")
+    trusted = ssl.create_default_context(cafile=str(pair.authority))
+    with ExitStack() as stack:
+        server = stack.enter_context(serving("--venue", home, "--cert", pair.certificate, "--key", pair.key))
+        origin = server.said["origin"]
+        port = int(origin.rpartition(":")[2])
+        opened = [stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                  for _ in range(handshakes.AT_ONCE + 44)]
+        for one in opened:
+            with suppress(OSError):  # those that had to make room
+                one.sendall(sent)
+        with httpx.Client(base_url=origin, verify=trusted, timeout=handshakes.HANDSHAKE_S - 1) as client:
+            assert client.get("/v1/health").json() == {"status": "ok"}
+        until = time.monotonic() + handshakes.HANDSHAKE_S * 3
+        assert all(ended(one, until) for one in opened)
+        assert server.ended()[0] == 0
+
+
+def ended(one: socket.socket, until: float) -> bool:
+    """Tell whether the other side ends this connection in time, whatever it says first."""
+    one.settimeout(max(0.1, until - time.monotonic()))
+    try:
+        while one.recv(4096):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 # -- the authority of one building

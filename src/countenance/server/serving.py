@@ -34,6 +34,7 @@ from countenance.integrations.feed import Feed
 from countenance.quantities import HOUR
 from countenance.server.api import health
 from countenance.server.app import app_of
+from countenance.server.handshakes import Handshakes, secured
 from countenance.server.logs import Log, take_over
 from countenance.server.metrics import Metrics
 from countenance.server.protocol import bounded
@@ -186,11 +187,18 @@ class Server(uvicorn.Server):
 
 def server_of(app: ASGIApp, ending: Event, address: Address) -> Server:
     """Return the server; `run(sockets=[...])` serves until it is told to stop."""
+    protocol = bounded()
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=True, proxy_headers=False,
-        lifespan="off", ws="none", http=bounded(), timeout_graceful_shutdown=GOODBYE_S,
-        ssl_certfile=address.certificate, ssl_keyfile=address.key, ssl_version=ssl.PROTOCOL_TLS_SERVER)
+        lifespan="off", ws="none", timeout_graceful_shutdown=GOODBYE_S,
+        http=protocol if address.certificate is None else secured(Handshakes(_tls(address)), protocol))
     return Server(config, ending)
+
+
+def _tls(address: Address) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(address.certificate or "", address.key, password="")  # one with a password would ask for it
+    return context
 
 
 def run(here: Serving, lines: Log, address: Address, taken: Collection[socket]) -> None:
