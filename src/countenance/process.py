@@ -16,6 +16,7 @@ from pathlib import Path
 LOCKED = "locked"
 
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4  # linux/prctl.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _SWAPS = Path("/proc/swaps")
 _STATUS = Path("/proc/self/status")
 _KIB = 1024
@@ -34,6 +35,17 @@ def no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def steady_memory() -> None:
+    """Let what is freed go back to the system, and let a long run need no more memory than a short one.
+
+    glibc's own rule keeps freed pictures in the heap, where one small value behind each holds its place: a server grew
+    by 25 MB in 40,000 decisions, and an evaluation by 3 MB a photograph. Other C libraries are left as they are.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for option, value in ((_M_MMAP_THRESHOLD, 4 << 20), (_M_TRIM_THRESHOLD, 64 << 20), (_M_ARENA_MAX, 2)):
+            libc.mallopt(option, value)
 
 
 def pages(size: int) -> mmap.mmap:

@@ -11,7 +11,8 @@ import pytest
 from countenance.access.roles import Role
 from countenance.clock import SetClock
 from countenance.errors import Refused
-from countenance.flows import revocations, sweep, withdraw
+from countenance.flows import gates, revocations, sweep, withdraw
+from countenance.flows.gates import Mode
 from countenance.flows.venue import Venue
 from countenance.quantities import HOUR
 from countenance.server import codes
@@ -143,6 +144,32 @@ def test_ready_names_what_is_not(client: Client, here: Serving, clock: SetClock,
     here.ending.set()
     assert client.get("/v1/ready").json()["not_ready"] == ["start"]
     assert client.get("/v1/health").status_code == 200
+
+
+def test_ready_asks_for_a_threshold_where_a_gate_compares_faces(
+        client: Client, here: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_venue: Venue, _comparison: str) -> None:
+        raise Refused("gate-uncalibrated", "This gate has no calibration, so no face opens it.")
+
+    monkeypatch.setattr(Venue, "threshold", none)
+    with here.venue.store.write() as unit:
+        for gate in gates.all_of(unit):
+            gates.remove(unit, gate.gate_id)
+        gates.add(unit, "by-pass", Mode.PASS, "")
+    assert client.get("/v1/ready").json() == {"status": "ready"}  # this venue looks at nobody
+    server.gate_of(here)
+    assert client.get("/v1/ready").json()["not_ready"] == ["threshold"]
+
+
+def test_ready_names_a_rotation_that_is_late(client: Client, here: Serving, clock: SetClock) -> None:
+    withdraw.withdraw(here.venue, support.enrolled(here.venue).person, support.VERIFY)
+    with here.venue.store.read() as unit:
+        due = unit.mark("rotate_by")
+    assert due is not None
+    clock.move(due - clock.now() + 1)
+    assert "rotation" in client.get("/v1/ready").json()["not_ready"]
+    sweep.sweep(here.venue)  # which rotates
+    assert client.get("/v1/ready").json() == {"status": "ready"}
 
 
 def test_metrics_say_what_is_so_now(client: Client, here: Serving, clock: SetClock) -> None:

@@ -241,9 +241,9 @@ def test_the_same_two_sentences_and_nothing_more() -> None:
         if as_json:
             assert [json.loads(line)["words"] for line in lines] == [
                 {"en": "Please come in. (3)", "zh": "请进。 (3)"},
-                *[{"en": "Staff will help.", "zh": "工作人员会帮助您。"}] * 2]
+                *[{"en": "Staff will help.", "zh": "请工作人员协助。"}] * 2]
         else:
-            assert lines == ["Please come in. (3) 请进。 (3)", *["Staff will help. 工作人员会帮助您。"] * 2]
+            assert lines == ["Please come in. (3) 请进。 (3)", *["Staff will help. 请工作人员协助。"] * 2]
         assert "\x1b" not in out.getvalue()  # no colour
         assert "\x07" not in out.getvalue()  # no sound
         assert err.getvalue() == ""

@@ -46,6 +46,29 @@ def test_the_command_line_asks_for_it_first() -> None:
     assert told.startswith("asked\n")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
+@pytest.mark.parametrize(("call", "kept"), [("", True), ("steady_memory()", False)])
+def test_what_is_freed_goes_back_though_something_small_behind_it_stays(call: str, kept: bool) -> None:
+    """Pictures come and go in buffers of 6 MB; once freed, one was enough to make glibc keep the next ones."""
+    told = _ask(f"""
+        from countenance.process import steady_memory
+        import numpy as np
+        {call or "pass"}
+
+        def resident():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+        np.ones(6 << 20, np.uint8)
+        before = resident()
+        pictures = [np.ones(6 << 20, np.uint8) for _ in range(30)]
+        small = np.ones(60_000, np.uint8)
+        pictures.clear()
+        print(resident() - before > 100)
+    """)
+    assert told == f"{kept}\n"
+
+
 LOCKING = """
     import os, resource, sys
     from countenance import process

@@ -17,7 +17,8 @@ def make(
     role: Annotated[str, typer.Argument(help="gate, gate_staff, desk, operator, auditor or witness.")],
     label: Annotated[str, typer.Option(help="What it is for.")],
     gate: Annotated[str, typer.Option(help="The gate it belongs to.")] = "",
-    purpose: Annotated[list[str] | None, typer.Option(help="A purpose it may be used for; once for each.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option(
+        help="A purpose it may be used for; once for each. Its gate's where none is named.")] = None,
     pressed: Annotated[bool, typer.Option("--pressed", help="Each call stands for a press at the gate.")] = False,
     days: Annotated[int, typer.Option(help="How long it lasts; 0 for as long as this venue allows.")] = 0,
     venue: VenueOption = HERE,
@@ -27,6 +28,7 @@ def make(
     from countenance.access import keys
     from countenance.access.roles import Role
     from countenance.clock import utc_text
+    from countenance.flows import gates
     from countenance.quantities import PurposeId
 
     if role not in {one.value for one in Role}:
@@ -36,7 +38,10 @@ def make(
         if days > most:
             raise BadInput("key-days", f"A key lasts at most {most} days here (server.key_days).")
         with here.store.write() as unit:
-            made = keys.make(unit, Role(role), gate=gate, purposes=map(PurposeId, purpose or ()), pressed=pressed,
+            named = [PurposeId(one) for one in purpose or ()]
+            if gate and not named:  # without its purpose it would compare nothing there
+                named = [one for one in [gates.one(unit, gate).purpose] if one]
+            made = keys.make(unit, Role(role), gate=gate, purposes=named, pressed=pressed,
                              label=label, by="machine", days=days or most)
         here.log.sign_if_possible()
     until = utc_text(made.expires_at)

@@ -26,7 +26,7 @@ NEXT = (
     "Next:",
     "  countenance demo --me A.jpg --later B.jpg      two photographs of your own",
     "  countenance init zoo --scenario annual-pass --regime cn --demo-threshold",
-    "  countenance bench gate --against face_recognition",
+    "  countenance bench gate",
 )
 
 

@@ -45,7 +45,7 @@ from countenance.cli import (
     withdraw,
 )
 from countenance.errors import CountenanceError
-from countenance.process import no_core_dumps
+from countenance.process import no_core_dumps, steady_memory
 
 app = typer.Typer(
     help="Face recognition that asks first: consent is the key that makes comparison possible.",
@@ -73,6 +73,7 @@ def run() -> NoReturn:
     """Run the command line; ends the process. Errors are one sentence with a code, and never a trace."""
     as_json = "--json" in sys.argv
     no_core_dumps()
+    steady_memory()
     signal.signal(signal.SIGTERM, _stop)  # so that what is temporary is cleared away
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

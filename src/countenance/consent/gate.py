@@ -139,15 +139,17 @@ class ConsentGate:
 
     def _in_order(self, unit: Unit) -> None:
         self._require_stores()
-        self._swept(unit)
-        self._rotated(unit)
+        self.require_swept(unit)
+        self.require_rotated(unit)
 
-    def _swept(self, unit: Unit) -> None:
+    def require_swept(self, unit: Unit) -> None:
+        """Raise Refused(sweep-late) where the sweep has not run for longer than it may."""
         swept = unit.mark("swept")
         if swept is None or unit.now - swept > self._sweep_late:
             raise Refused("sweep-late", "Nothing is compared until `countenance sweep` has run.")
 
-    def _rotated(self, unit: Unit) -> None:
+    def require_rotated(self, unit: Unit) -> None:
+        """Raise Refused where a rotation of keys that was promised to somebody who withdrew is late."""
         due = unit.mark("rotate_by")
         if due is not None and unit.now > due:
             raise Refused("rotation-late", "Nothing is compared until `countenance keys rotate` has run.")

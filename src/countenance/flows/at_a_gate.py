@@ -48,12 +48,15 @@ def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, tally
     def story() -> Decision:
         if gate.mode is Mode.PASS:                                          # (1)
             return _by_pass_alone(venue, shown, here, tally, timings)
-        gate.require_open()                                                 # (2)
         if gate.mode is Mode.FACE:
+            gate.require_open()                                             # (2)
             if not shown.pressed:
                 raise Refused("press-missing", "Nobody pressed: without a press no face is looked for.")
             pressed = consent_gate.press(venue.clock)
             return admit.by_face(venue, gate.purpose, pressed, shown.camera, here, timings)  # (3)
+        if not passes.read_even_expired(venue, _the_pass(shown)).purpose:
+            return _by_pass_alone(venue, shown, here, tally, timings)  # who said no comes in at the same gate
+        gate.require_open()                                                 # (2)
         return _by_pass_and_face(venue, gate, shown, here, attempts, timings)
 
     return admit.at_gate(venue, story)                                      # (4)

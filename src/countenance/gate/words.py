@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, Literal, TextIO
 
 ADMIT = {"en": "Please come in.", "zh": "请进。"}
-REFER = {"en": "Staff will help.", "zh": "工作人员会帮助您。"}
+REFER = {"en": "Staff will help.", "zh": "请工作人员协助。"}
 
 Decision = Literal["admit", "refer"]
 

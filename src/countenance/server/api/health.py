@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -13,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from countenance.access.roles import Role
-from countenance.errors import CountenanceError, Refused
-from countenance.quantities import HOUR
+from countenance.errors import CountenanceError
+from countenance.flows import gates
+from countenance.flows.gates import Mode
 from countenance.server import problems
 from countenance.server.metrics import CONTENT_TYPE
 from countenance.server.routing import ANYONE, Here, Route
@@ -35,7 +37,8 @@ def health() -> dict[str, Any]:
 def ready(here: Here, request: Request) -> Response:
     """Say whether faces can be compared: 503 names in `not_ready` what is not in order, and no more of it.
 
-    `start`: not up yet, or going down; `model`; `store`: put back, or the clock was; `sweep`: late; `log`.
+    `start`: not up yet, or going down; `model`; `store`: put back, or the clock was; `sweep`: late; `rotation`:
+    of keys, late; `threshold`: none, and a gate compares faces; `log`.
     A gate's lane without faces, withdrawals and this server's other routes go on.
     """
     missing = list(not_ready(here))
@@ -68,7 +71,9 @@ def not_ready(here: Serving) -> dict[str, str]:
         return {"start": "not-ready"}  # looking for a model would load it
     looks: dict[str, Callable[[], object]] = {
         "model": lambda: here.venue.pack, "store": lambda: _require_store(here),
-        "sweep": lambda: _require_swept(here), "log": here.venue.log.require_continued}
+        "sweep": lambda: _reading(here, here.venue.gate.require_swept),
+        "rotation": lambda: _reading(here, here.venue.gate.require_rotated),
+        "threshold": lambda: _reading(here, partial(_require_threshold, here)), "log": here.venue.log.require_continued}
     found: dict[str, str] = {}
     for name, look in looks.items():
         try:
@@ -83,11 +88,15 @@ def _require_store(here: Serving) -> None:
     here.venue.store.require_forward()
 
 
-def _require_swept(here: Serving) -> None:
+def _reading(here: Serving, look: Callable[[Unit], None]) -> None:
     with here.venue.store.read() as unit:
-        swept = unit.mark("swept")
-        if swept is None or unit.now - swept > here.venue.settings.sweep_late_after_hours * HOUR:
-            raise Refused("sweep-late", "Nothing is compared until `countenance sweep` has run.")
+        look(unit)
+
+
+def _require_threshold(here: Serving, unit: Unit) -> None:
+    """A venue whose gates all go by passes alone needs none. Raises Refused(gate-uncalibrated)."""
+    if any(gate.mode is not Mode.PASS for gate in gates.all_of(unit)):
+        here.venue.threshold("verify")
 
 
 def _refresh(here: Serving) -> None:

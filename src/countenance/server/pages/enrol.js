@@ -51,8 +51,12 @@ const next = async () => {
   show("ask");
 };
 
+/** The one whose template is in nobody else's hands comes first, and is chosen unless the person says otherwise. */
+const PRIVATE_FIRST = ["carried", "holder_keyed", "venue_keyed"];
+
 const open = async () => {
-  now.purposes = (await send("GET", "/v1/purposes")).purposes.filter((one) => isFaces(one));
+  now.purposes = (await send("GET", "/v1/purposes")).purposes.filter((one) => isFaces(one))
+    .sort((a, b) => PRIVATE_FIRST.indexOf(a.custody) - PRIVATE_FIRST.indexOf(b.custody));
   draw();
   if (now.purposes.length > 0) await languages();
   part("sign-out").hidden = false;

@@ -293,7 +293,7 @@ export const ENGLISH = {
   "console.password": "Password",
   "console.new-password": "A new password, 12 characters or more",
   "console.first": "Signing in for the first time",
-  "console.first-note": "With the one-time code that was printed by init, or that you were invited with.",
+  "console.first-note": "With the one-time code that `countenance operators code` printed, or that you were invited with.",
   "console.code": "One-time code",
   "console.begin": "Set the password and sign in",
   "console.who": "Signed in: {0}, {1}",

@@ -293,7 +293,7 @@ export const CHINESE = {
   "console.password": "密码",
   "console.new-password": "新密码，至少 12 个字符",
   "console.first": "首次登录",
-  "console.first-note": "使用初始化时打印的一次性代码，或邀请您时给的代码。",
+  "console.first-note": "使用 `countenance operators code` 打印的一次性代码，或邀请您时给的代码。",
   "console.code": "一次性代码",
   "console.begin": "设置密码并登录",
   "console.who": "已登录：{0}，{1}",
