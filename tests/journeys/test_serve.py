@@ -248,6 +248,11 @@ def test_the_authority_is_handed_out_and_nothing_else(pair: lan.Made) -> None:
             got = httpx.get(f"http://127.0.0.1:{port}{path}")
             assert got.content == pair.authority.read_bytes()
             assert b"PRIVATE" not in got.content
+        with ExitStack() as stack:
+            silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(40)]
+            until = time.monotonic() + lan.HANDED_WITHIN_S + 5
+            assert all(ended(one, until) for one in silent)  # most at once, the others when their time is up
+        assert httpx.get(f"http://127.0.0.1:{port}/").content == pair.authority.read_bytes()
     finally:
         giving.shutdown()
         giving.server_close()

@@ -22,7 +22,7 @@ from countenance.bench.place import Progress
 from countenance.clock import SystemClock
 from countenance.demo import portraits
 from countenance.errors import ModelFault
-from countenance.flows import found, gates, pad
+from countenance.flows import enrol, found, gates, pad
 from countenance.flows.gates import COMPARES, Mode
 from countenance.flows.opening import open_venue
 from countenance.flows.venue import Venue
@@ -58,6 +58,44 @@ def served(people: int, progress: Progress) -> Iterator[Served]:
             text = place.enrol_portrait(venue, portraits.jpeg(picture), VERIFY)
             made = {mode: [_gate(venue, mode, number) for number in range(CLIENTS * GATES_EACH)] for mode in Mode}
         yield Served(folder, portraits.later(picture)[place.CAPTURE], text, made)
+
+
+@dataclass(frozen=True)
+class AtDoor:
+    """One gate with a door, and what somebody brings there."""
+
+    gate: str
+    mode: str
+    key: str
+    pass_text: str
+
+
+@dataclass(frozen=True)
+class Doors:
+    """A venue's folder, and its two lanes: `face` asks for a pass and a face, `plain` for a pass."""
+
+    folder: Path
+    lanes: dict[str, AtDoor]
+
+
+@contextmanager
+def with_a_door(outside: str) -> Iterator[Doors]:
+    """Set up a venue with two gates that share the door named `bench`; `outside`: the text of its outside.toml."""
+    with tempfile.TemporaryDirectory(prefix="countenance-bench-") as temporary:
+        folder = Path(temporary) / "venue"
+        with _founded(folder, 1) as venue:
+            face = place.enrol_portrait(venue, portraits.jpeg(portraits.at_gate(place.PORTRAIT)), VERIFY)
+            plain = enrol.say_no(venue, pad.reference(0), lambda text: text)
+            lanes = {name: AtDoor(*_gate_with_a_door(venue, mode), text)
+                     for name, mode, text in (("face", Mode.PASS_AND_FACE, face), ("plain", Mode.PASS, plain))}
+        (folder / "outside.toml").write_text(outside, encoding="utf-8")
+        (folder / "outside.toml").chmod(0o600)
+        yield Doors(folder, lanes)
+
+
+def _gate_with_a_door(venue: Venue, mode: Mode) -> tuple[str, str, str]:
+    path, key = _gate(venue, mode, 0, door="bench")
+    return path.split("/")[3], mode.value, key
 
 
 @contextmanager
@@ -102,10 +140,10 @@ def _opened(folder: Path) -> Iterator[Venue]:
         yield venue
 
 
-def _gate(venue: Venue, mode: Mode, number: int) -> tuple[str, str]:
+def _gate(venue: Venue, mode: Mode, number: int, door: str = "") -> tuple[str, str]:
     name, purpose = f"bench-{mode.value}-{number}", _PURPOSE[mode]
     with venue.store.write() as unit:
-        gates.add(unit, name, mode, purpose, zone="entrance")
+        gates.add(unit, name, mode, purpose, zone="entrance", door=door)
         named = [PurposeId(purpose)] if COMPARES[mode] else []
         key = keys.make(unit, Role.GATE, gate=name, purposes=named, pressed=mode is Mode.FACE, label="bench",
                         by="machine", days=1)

@@ -17,7 +17,7 @@ from countenance.errors import ModelFault
 READY_WITHIN_S = 300.0
 _LOOK_S = 0.005
 _ENDED_WITHIN_S = 30.0
-_COMMAND = (sys.executable, "-c", "from countenance.cli.main import run; run()")
+COMMAND = (sys.executable, "-c", "from countenance.cli.main import run; run()")
 
 
 class Process:
@@ -28,7 +28,7 @@ class Process:
         self.began = self.clock.monotonic()
         said, silent = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(  # noqa: S603  # this program
-            [*_COMMAND, *arguments], stdin=silent, text=True,
+            [*COMMAND, *arguments], stdin=silent, text=True,
             stdout=silent if on_stderr else said, stderr=said if on_stderr else silent)
         said_on = self._process.stderr if on_stderr else self._process.stdout
         assert said_on is not None  # noqa: S101  # a pipe

@@ -150,6 +150,22 @@ def serve(
     print_out(as_json, result, *_serve_table(result))
 
 
+@app.command("door")
+def door(
+    people: Annotated[int, typer.Option(min=1, help="At each lane, three seconds apart.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a gate's machine from a scanned pass to the signal at the door, with a face and without."""
+    from countenance.bench import door as bench
+
+    with progress("People at two gates", as_json) as update:
+        result = bench.run(people, update)
+    print_out(as_json, result, "From a scanned pass to the door's signal:", *(
+        f"  {title:<20}{result[lane]['median_s']:>7.2f} s (median)   {result[lane]['people_a_minute']:>5.1f} people a "
+        f"minute, of 20 who come" for lane, title in (("face", "a pass and a face"), ("plain", "a plain pass"))),
+        _where(result["machine"]))
+
+
 def _serve_table(result: dict[str, Any]) -> list[str]:
     starts = {f"with {result['people']:,} people": result["restart"]}
     if "restart_filled" in result:

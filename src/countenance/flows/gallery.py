@@ -6,9 +6,11 @@ gate makes sure that the copy is exact; a stale one is thrown away and read anew
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -46,12 +48,17 @@ class Galleries:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._held: dict[PurposeId, Held] = {}
+        self._reading: defaultdict[PurposeId, Lock] = defaultdict(Lock)
 
     def exact(self, purpose: PurposeId) -> Held:
-        """Return the gallery as it must be now, reading it anew if it has changed.
+        """Return the gallery as it must be now, reading it anew if it has changed: once, however many ask.
 
         Raises Refused (purpose-other, sweep-late, gallery-full, ...), StoreFault.
         """
+        with self._reading[purpose]:
+            return self._exact(purpose)
+
+    def _exact(self, purpose: PurposeId) -> Held:
         held = self._held.get(purpose)
         if held is not None:
             try:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import BoundedSemaphore, Thread, Timer
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -31,6 +33,9 @@ AUTHORITY, CERTIFICATE, KEY = "authority.crt", "server.crt", "server.key"
 AUTHORITY_DAYS, SERVER_DAYS, RENEW_DAYS = 825, 397, 30
 """Days; 397 is the most that browsers take. With less than RENEW_DAYS left both are made anew: the authority's key is
 thrown away as soon as it has signed."""
+
+HANDED_AT_ONCE, HANDED_WITHIN_S = 8, 5.0
+"""Connections that fetch the authority's certificate at one time, and seconds for each. Fewer and shorter: stricter."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -160,6 +165,40 @@ def _permitted(name: x509.DNSName | x509.IPAddress) -> x509.GeneralName:
     return x509.IPAddress(ipaddress.ip_network(str(name.value))) if isinstance(name, x509.IPAddress) else name
 
 
+class _Few(ThreadingHTTPServer):
+    """A few connections at once, each with an end; whoever comes beyond is sent away at once."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._places = BoundedSemaphore(HANDED_AT_ONCE)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = Timer(HANDED_WITHIN_S, _cut, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: whose connection broke is nobody's business."""
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 def hand_out(made: Made, host: str, port: int) -> ThreadingHTTPServer:
     """Serve the authority's certificate, and nothing else, over plain HTTP: a device cannot fetch it otherwise.
 
@@ -182,8 +221,7 @@ def hand_out(made: Made, host: str, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name for it
             """Log nothing."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
+    server = _Few((host, port), Handler)
     Thread(target=server.serve_forever, name="authority", daemon=True).start()
     return server
 

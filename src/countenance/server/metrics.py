@@ -12,17 +12,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from countenance import __version__
+from countenance.server import codes
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("decode", "detect", "align", "embed", "search", "decision", "total")
 LANES = frozenset({"face", "plain"})
 OUTCOMES = frozenset({"admit", "refer", "turn-away"})
-REASONS = frozenset({
-    "match", "pass", "no-match", "no-face", "several-faces", "face-unusable", "image-unreadable", "pass-unknown",
-    "pass-expired", "pass-void", "pass-retired", "pass-malformed", "consent-missing", "consent-withdrawn",
-    "consent-expired", "ticket-unknown", "ticket-expired", "ticket-unclear", "gate-closed", "store-closed",
-    "list-stale", "attempts", "face-revoked", "gate-uncalibrated", "press-missing",
-})
+REASONS = frozenset({"match", "pass", "no-match"}) | codes.STATUS.keys()
+"""What a decision may give: its own words, and the codes of errors, all of which are fixed."""
+
 GAUGES = {
     "sweep_age_seconds": "Seconds since the last sweep ended.",
     "log_size": "Entries of the transparency log.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -168,13 +168,13 @@ def address_of(request: Request) -> str:
 
     That one adds whom it heard from at the end; what stands before it was said by anybody.
     """
-    host = request.client.host if request.client else ""
-    if request.app.state.serving.behind_proxy:
-        host = request.headers.get("x-forwarded-for", host).rpartition(",")[2].strip()
-    try:
-        return ipaddress.ip_address(host).compressed
-    except ValueError:
-        return "unknown"
+    said = [request.client.host if request.client else ""]
+    if request.app.state.serving.behind_proxy:  # some proxies add a line of their own: the last one counts
+        said.append(",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip())
+    for host in reversed(said):
+        with suppress(ValueError):
+            return ipaddress.ip_address(host).compressed
+    return "unknown"
 
 
 async def _serving(request: Request) -> Serving:
