@@ -40,7 +40,7 @@ from countenance.server.state import Serving
 from countenance.storage import schema
 from countenance.transparency.witness_http import listen
 from countenance.vault.keys import signing
-from support import browser
+from support import browser, server
 from support.browser import Tab
 
 VERIFY, SEARCH = PurposeId("entry.verify"), PurposeId("entry.search")
@@ -653,6 +653,43 @@ def test_the_first_owner_signs_in_and_makes_a_key(tab: Tab, place: Place) -> Non
     press(tab, "#sign-out")
     until(tab, "document.getElementById('sign-in').checkVisibility()")
     assert complaints(tab) == []
+
+
+def test_a_passkey_is_made_and_signs_in_without_a_password(tab: Tab, place: Place) -> None:
+    owner = server.operator_of(place.here, Role.OWNER)
+    with place.here.venue.store.write() as unit:
+        code = operators.invite(unit, "Grace", Role.AUDITOR, by=owner)
+    tab.tell("WebAuthn.enable")
+    device = tab.tell("WebAuthn.addVirtualAuthenticator", options={
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True})["authenticatorId"]
+    try:
+        go(tab, f"{place.origin}/console")
+        until(tab, "document.getElementById('passkey-sign-in').checkVisibility()")
+        press(tab, "#passkey-sign-in")  # there is none yet
+        until(tab, "document.getElementById('sign-in-problem').textContent.startsWith('That passkey')")
+        fill(tab, "#first-code", code)
+        fill(tab, "#first-password", "a long one, said once")
+        press(tab, "#first-form button")
+        until(tab, "document.getElementById('no-passkeys').textContent !== ''")
+        fill(tab, "#passkey-label", "my <phone>")
+        press(tab, "#passkey-form button")
+        until(tab, "document.getElementById('passkeys').innerText.includes('my <phone>')")
+        shot(tab, "console-passkeys")
+        press(tab, "#sign-out")
+        until(tab, "document.getElementById('sign-in').checkVisibility()")
+        press(tab, "#passkey-sign-in")
+        until(tab, "document.getElementById('home').checkVisibility()")
+        assert "Grace" in tab.run("document.getElementById('who').textContent")
+        press(tab, "#passkeys button")
+        until(tab, "document.getElementById('no-passkeys').textContent !== ''")
+        press(tab, "#sign-out")
+        until(tab, "document.getElementById('sign-in').checkVisibility()")
+        press(tab, "#passkey-sign-in")  # the device has it still; the venue does not
+        until(tab, "document.getElementById('sign-in-problem').textContent !== ''")
+        assert not tab.run("document.getElementById('home').checkVisibility()")
+    finally:
+        tab.tell("WebAuthn.removeVirtualAuthenticator", authenticatorId=device)
 
 
 # --- the files

@@ -1,6 +1,7 @@
 // The console, bare: who signs in, gates, keys. What the server refuses to a role it refuses; here it is only not shown.
 
 import { asked, began, ended, signOut, signedIn } from "/pages/api.js";
+import { drawPasskeys, makePasskey, possible, signInByPasskey } from "/pages/passkeys.js";
 import { begin, isSaid, once, part, say, show, tag, when, why } from "/pages/words.js";
 
 const MODES = ["pass", "pass-and-face", "face"];
@@ -123,6 +124,7 @@ const load = async () => {
     now.keys = (await asked("GET", "/v1/keys")).keys;
   }
   if (isOwner()) now.operators = (await asked("GET", "/v1/operators")).operators;
+  await drawPasskeys(button);
   draw();
 };
 
@@ -134,7 +136,7 @@ const open = async (who) => {
 
 const leave = () => {
   Object.assign(now, { who: null, gates: [], keys: [], operators: [] });
-  for (const id of ["gates", "keys", "operators", "new-key-text", "new-key-address", "new-code-text"]) {
+  for (const id of ["gates", "keys", "operators", "new-key-text", "new-key-address", "new-code-text", "passkeys"]) {
     part(id).replaceChildren();
   }
   for (const id of ["new-key", "new-code"]) part(id).hidden = true;
@@ -163,6 +165,12 @@ const signIn = (id, path, fields) => part(id).addEventListener("submit", (event)
 
 signIn("password-form", "/v1/session", { name: "name", password: "password" });
 signIn("first-form", "/v1/session/first", { code: "first-code", name: "first-name", password: "first-password" });
+on("passkey-form", async () => {
+  await makePasskey(part("passkey-label").value);
+  part("passkey-form").reset();
+  await drawPasskeys(button);
+  part("done").textContent = say("console.passkey-made");
+});
 on("gate-form", async () => {
   const body = { gate: part("gate-name").value, mode: part("gate-mode").value };
   if (COMPARES[body.mode]) body.purpose = part("gate-purpose").value;
@@ -199,6 +207,11 @@ for (const id of ["new-key", "new-code"]) {
     part(id).hidden = true;
   });
 }
+part("passkey-sign-in").addEventListener("click", () => once(part("passkey-sign-in"), part("sign-in-problem"), async () => {
+  began(await signInByPasskey());
+  await open(await signedIn());
+}));
+for (const id of ["passkey-sign-in", "passkeys-part"]) part(id).hidden = !possible();
 part("gate-mode").addEventListener("change", drawPurposes);
 part("sign-out").addEventListener("click", () => doing(part("sign-out"), async () => {
   await signOut();

@@ -25,7 +25,7 @@ _KINDS = {".css": _STYLE, ".js": _SCRIPT, ".svg": "image/svg+xml"}
 FILES = frozenset({
     "api.js", "camera.js", "icon.svg", "shared.css", "words.js", "words_en.js", "words_zh.js",
     "gate.css", "gate.js", "staff.css", "staff.js", "me.css", "me.js", "enrol.css", "enrol.js",
-    "console.css", "console.js"})
+    "console.css", "console.js", "passkeys.js"})
 """Every file that a page may ask for; no other name leads to a file."""
 
 _OTHER_KINDS: dict[str, Any] = {"responses": {"200": {"content": {"text/css": {}, "image/svg+xml": {}}}}}
