@@ -8,8 +8,8 @@ from typing import NewType
 Instant = NewType("Instant", int)
 """Seconds since 1970-01-01T00:00:00Z."""
 
-Distance = NewType("Distance", float)
-"""Euclidean distance of two embeddings, 0 and up. Lower is closer: a LOWER threshold is stricter."""
+Score = NewType("Score", float)
+"""Comparison score, a dissimilarity (matching/score.py). Lower is closer: a LOWER threshold is stricter."""
 
 PersonId = NewType("PersonId", str)
 """Random, 128 bits in hex. Says nothing about the person and is not the venue's own number."""

@@ -20,7 +20,6 @@ from countenance.bench import search as bench_search
 from countenance.cli import bench
 from countenance.errors import BadInput, ModelFault
 from countenance.matching.embedded import blocks
-from countenance.matching.embedded.kernel import Found
 
 PARTS = {"decode", "detect", "align", "embed", "search", "decision", "rest"}
 
@@ -181,7 +180,7 @@ def test_progress_of_search_ends_once() -> None:
 
 
 def test_ways_that_find_different_rows_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_search.Bare, "nearest", lambda _self, _codes, _each: Found(1, 5))
+    monkeypatch.setattr(bench_search.Bare, "nearest", lambda _self, _codes, _each: 5)
     result = run_search()
     assert isinstance(result.exception, ModelFault)
     assert result.exception.code == "bench-search-differs"

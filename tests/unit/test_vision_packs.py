@@ -69,10 +69,11 @@ def test_a_manifest_is_strict(before: str, after: str) -> None:
 
 def test_identity_is_of_the_weights_and_not_of_the_wording() -> None:
     pack = packs.load()
-    assert pack.identity.startswith("dlib-resnet@1+")
+    assert pack.identity.startswith("dlib-resnet@2+")
     assert packs.Pack(replace(pack.manifest, summary="x")).identity == pack.identity
     for changed in (
-        replace(pack.manifest, version="2"),
+        replace(pack.manifest, version="3"),
+        replace(pack.manifest, mirrored=False),
         replace(pack.manifest, files=[replace(pack.manifest.files[0], sha256="0" * 64), *pack.manifest.files[1:]]),
     ):
         assert packs.Pack(changed).identity != pack.identity

@@ -22,9 +22,11 @@ from countenance.bench import machine
 from countenance.clock import SystemClock
 from countenance.errors import ModelFault
 from countenance.features import Codes
+from countenance.matching.cohort import Unnormalised
 from countenance.matching.embedded import search
-from countenance.matching.embedded.blocks import FLIP, Scratch, SealedBlocks, Stored, rows_in_a_block
-from countenance.matching.embedded.kernel import Found
+from countenance.matching.embedded.blocks import FLIP, Opened, Scratch, SealedBlocks, Stored, rows_in_a_block
+from countenance.matching.embedded.kernel import Wanted
+from countenance.matching.score import as_score, of, squared
 
 SEED = 20210409
 WIDEST = 60  # codes; an embedding of length 1 in steps of 0.005 hardly has larger ones
@@ -33,7 +35,8 @@ WARM_UPS = 2
 _WAYS = ("plain", "faiss", "aes", "sealed")
 Progress = Callable[[int, int], None]
 Each = Callable[..., Iterator[Any]]  # `map`, or a pool's: waiting threads cost the others nothing to start
-Ways = dict[str, Callable[[], Found | None]]
+Ways = dict[str, Callable[[], int | None]]
+"""Each gives the row that it found."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class PlainBlocks:
 
     blocks: list[Stored]
     block_rows: int
+    numbers: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def opened(self, number: int, _scratch: Stored) -> Stored:
-        """Return a block where it lies."""
-        return self.blocks[number]
+    def opened(self, number: int, _scratch: Stored) -> Opened:
+        """Return a block where it lies; every row has the same numbers."""
+        rows = self.blocks[number]
+        return Opened(rows, self.numbers[:, :len(rows)])
 
 
 class Bare:
@@ -68,18 +73,19 @@ class Bare:
             self._indexes.append(index)
             memory.append(faiss.rev_swig_ptr(index.codes.data(), rows * dimension).reshape(rows, dimension))
         self.plain = PlainBlocks(
-            [rows[at:at + rows_each] for rows in memory for at in range(0, len(rows), rows_each)], rows_each)
+            [rows[at:at + rows_each] for rows in memory for at in range(0, len(rows), rows_each)], rows_each,
+            Unnormalised("bench").numbers(np.zeros((rows_each, dimension), np.int8)))
 
-    def nearest(self, codes: Codes, each: Each) -> Found:
+    def nearest(self, codes: Codes, each: Each) -> int:
         """Search every index on a thread of its own."""
         query = codes.astype(np.float32)[None]
 
-        def look(start: int, index: Any) -> Found:
-            squared, row = index.search(query, 1)
-            return Found(int(squared[0, 0]), start + int(row[0, 0]))
+        def look(start: int, index: Any) -> tuple[float, int]:
+            far, row = index.search(query, 1)
+            return float(far[0, 0]), start + int(row[0, 0])
 
-        found: list[Found] = list(each(look, self._starts, self._indexes))
-        return min(found)
+        found: list[tuple[float, int]] = list(each(look, self._starts, self._indexes))
+        return min(found)[1]
 
 
 def run(people: int, dimension: int, rounds: int, threads: int, progress: Progress) -> dict[str, Any]:
@@ -91,7 +97,8 @@ def run(people: int, dimension: int, rounds: int, threads: int, progress: Progre
     threads = search.useful_threads(blocks, threads)
     steps = blocks + WARM_UPS + rounds
     bare = Bare(people, dimension, threads)
-    sealed = SealedBlocks(_made(bare.plain, lambda done: progress(done, steps)), dimension, "bench")
+    sealed = SealedBlocks(_made(bare.plain, lambda done: progress(done, steps)), dimension, "bench",
+                          Unnormalised("bench"))
     probe = _near(bare.plain, people * 7 // 9)
     took = []
     with (machine.one_thread(),  # for this thread; the others are told so as they start
@@ -124,12 +131,25 @@ def _near(plain: PlainBlocks, row: int) -> Codes:
 def _ways(bare: Bare, sealed: SealedBlocks, probe: Codes, threads: int, each: Each) -> Ways:
     scratches = [Scratch(sealed.largest) for _ in range(threads)]
     unused = [Scratch(1) for _ in range(threads)]
+    wanted = _wanted(bare.plain, probe)
+
+    def ours(blocks: PlainBlocks | SealedBlocks, some: list[Scratch]) -> int | None:
+        found = search.nearest(blocks, wanted, some)
+        return None if found is None else found.row
+
     return {
-        "plain": lambda: search.nearest(bare.plain, probe, unused),
+        "plain": lambda: ours(bare.plain, unused),
         "faiss": lambda: bare.nearest(probe, each),
         "aes": lambda: _open_all(sealed, scratches, each),
-        "sealed": lambda: search.nearest(sealed, probe, scratches),
+        "sealed": lambda: ours(sealed, scratches),
     }
+
+
+def _wanted(plain: PlainBlocks, probe: Codes) -> Wanted:
+    """Return the probe with a threshold that a few rows are within, as at a gate."""
+    numbers = Unnormalised("bench").numbers(probe)
+    apart = squared(probe, (plain.blocks[0][0] ^ FLIP).view(np.int8))
+    return Wanted(probe, numbers, as_score(of(apart / 2, numbers, numbers)))
 
 
 def _open_all(sealed: SealedBlocks, scratches: list[Scratch], each: Each) -> None:

@@ -18,6 +18,7 @@ from countenance.cli import (
     api_keys,
     backup,
     bench,
+    calibrate,
     consent,
     demo,
     doctor,
@@ -57,8 +58,8 @@ for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify,
 gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
                       ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
-                      ("models", models), ("bench", bench), ("gate", gate), ("lane", lane), ("events", events),
-                      ("operators", operators), ("apikey", api_keys), ("import", imports)):
+                      ("models", models), ("calibrate", calibrate), ("bench", bench), ("gate", gate), ("lane", lane),
+                      ("events", events), ("operators", operators), ("apikey", api_keys), ("import", imports)):
     app.add_typer(_group.app, name=_name)
 
 

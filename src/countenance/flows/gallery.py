@@ -130,7 +130,7 @@ class Galleries:
                     yield codes
 
         index = SealedGallery(
-            living(), venue.pack.dim, venue.pack.step, venue.pack.identity, purpose, members.generation)
+            living(), venue.pack.dim, venue.cohort, purpose, members.generation)
         return Held(index, members, tuple(owners), tickets)
 
     def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:

@@ -16,10 +16,9 @@ from countenance.errors import CountenanceError, Refused, StoreFault
 from countenance.flows import intents, witnesses
 from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, KEYS, SIGNING
 from countenance.flows.ports import Entitlement
-from countenance.matching.matcher import Matcher
-from countenance.matching.score import Threshold
+from countenance.matching import calibration, cohort
+from countenance.matching.matcher import Matcher, Threshold
 from countenance.permits import PermitBook
-from countenance.quantities import Distance
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store
@@ -36,9 +35,8 @@ if TYPE_CHECKING:
     from countenance.vault.keys.roots import Root
     from countenance.vision.pack_runtime import FacePack
 
-# Measured on LFW, raw dlib distances: docs/decisions/0005. Lower is stricter.
-DEMO_VERIFY = Distance(0.48)
-DEMO_SEARCH = Distance(0.35)
+DEMO_FMR = {"verify": 1e-3, "search": 5e-6}
+"""False match rates of one comparison that the demo's thresholds are for (docs/decisions/0005). Lower is stricter."""
 
 
 OLDER = {"store-restored", "gone-missing", "gone-malformed", "epoch-older"}
@@ -68,6 +66,7 @@ class Venue:
         self.outside: Outgoing | None = None  # whom it tells; set by whoever opened it (integrations/outside_events.py)
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
+        self._cohort: cohort.Cohort | None = None
         self._cosigner: Cosigner | None = None
         self._restored: StoreFault | None = None
 
@@ -149,6 +148,13 @@ class Venue:
         self._pack = pack
 
     @property
+    def cohort(self) -> cohort.Cohort:
+        """Return the cohort that scores are normalised with, drawn at first use. Raises ModelFault(cohort-*)."""
+        if self._cohort is None or self._cohort.pack != self.pack.identity:
+            self._cohort = cohort.load(self.pack.identity)
+        return self._cohort
+
+    @property
     def galleries(self) -> Galleries:
         """Return the galleries in memory, loaded at first use."""
         if self._galleries is None:
@@ -180,8 +186,8 @@ class Venue:
             raise Refused("gate-uncalibrated", "This gate has no calibration, so no face opens it.")
         if self.settings.threshold != DEMO_ONLY:
             raise Refused("gate-uncalibrated", "This program does not know the threshold in venue.toml.")
-        distance = DEMO_VERIFY if comparison == "verify" else DEMO_SEARCH
-        return Threshold(distance, DEMO_ONLY, self.pack.identity)
+        measured = calibration.load(self.pack.identity, self.cohort.identity)
+        return Threshold(measured.threshold(DEMO_FMR[comparison]), DEMO_ONLY, self.cohort)
 
     def close(self) -> None:
         """Let go of files and wipe keys."""

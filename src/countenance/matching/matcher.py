@@ -8,21 +8,38 @@ from typing import Protocol
 from countenance.errors import Refused
 from countenance.features import Codes, Probe, Reference
 from countenance.matching import score
-from countenance.matching.score import Threshold
+from countenance.matching.cohort import AnyCohort
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope, gallery_scope
-from countenance.quantities import Distance, PurposeId, VenueId
+from countenance.quantities import PurposeId, Score, VenueId
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """At or below `score` two captures count as one person. `source` says where the number is from.
+
+    A score means something together with the cohort that normalises it, so the two are one value.
+    """
+
+    score: Score
+    source: str
+    cohort: AnyCohort
+
+    @property
+    def pack(self) -> str:
+        """Return the identity of the model pack it is for."""
+        return self.cohort.pack
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The closest row of a gallery. `row` means something to the gallery only."""
+    """The row of a gallery with the lowest score. `row` means something to the gallery only."""
 
     row: int
-    distance: Distance
+    score: Score
 
 
 class Index(Protocol):
-    """Exact nearest-neighbour search over one gallery. Never approximate: a miss would be a false non-match."""
+    """Exact search by normalised score over one gallery. Never approximate: a miss would be a false non-match."""
 
     @property
     def generation(self) -> int:
@@ -36,8 +53,12 @@ class Index(Protocol):
     def pack(self) -> str:
         """Return the identity of the model pack of its templates."""
 
-    def nearest(self, codes: Codes) -> Nearest | None:
-        """Return the closest row by Euclidean distance, or None from an empty index."""
+    @property
+    def cohort(self) -> str:
+        """Return the identity of the cohort that its scores are normalised with."""
+
+    def nearest(self, codes: Codes, within: Score) -> Nearest | None:
+        """Return the row with the lowest score, or None where no row's is `within` or lower."""
 
 
 class Matched:
@@ -71,8 +92,10 @@ class Matcher:
         self._book.spend(permit, Door.COMPARE, _verifying(permit, self._venue))
         _made_under(permit, probe, reference)
         _one_pack(probe.pack, reference.pack, threshold.pack)
-        within = score.distance(probe.codes, reference.codes, probe.step) <= threshold.distance
-        return Match() if within else NonMatch()
+        numbers = threshold.cohort.numbers
+        apart = score.squared(probe.codes, reference.codes)
+        found = score.as_score(score.of(apart, numbers(probe.codes), numbers(reference.codes)))
+        return Match() if found <= threshold.score else NonMatch()
 
     def search(self, permit: Permit, probe: Probe, index: Index, threshold: Threshold) -> Matched:
         """Find one probe in one gallery (1:N), exactly. Spends COMPARE. Raises Refused.
@@ -83,8 +106,10 @@ class Matcher:
         self._book.spend(permit, Door.COMPARE, expected)
         _made_under(permit, probe)
         _one_pack(probe.pack, index.pack, threshold.pack)
-        found = index.nearest(probe.codes)
-        if found is None or found.distance > threshold.distance:
+        if index.cohort != threshold.cohort.identity:
+            raise Refused("pack-other", "This gallery and this threshold are of different cohorts.")
+        found = index.nearest(probe.codes, threshold.score)
+        if found is None or found.score > threshold.score:
             return NonMatch()
         return Match(found.row)
 

@@ -21,10 +21,12 @@ class Embedder:
     Embeddings are compared by Euclidean distance: lower is closer.
     """
 
-    __slots__ = ("__pack", "__run", "__step")
+    __slots__ = ("__mirrored", "__pack", "__run", "__step")
 
-    def __init__(self, session: Session, pack: str, step: float) -> None:
+    def __init__(self, session: Session, pack: str, step: float, *, mirrored: bool = False) -> None:
+        """`mirrored`: an embedding is the mean of the chip's own and of the mirrored chip's."""
         self.__run = session.run
+        self.__mirrored = mirrored
         self.__pack = pack
         self.__step = step
 
@@ -35,7 +37,7 @@ class Embedder:
         is looked at, BadInput(chip-unusable, score-not-finite), ModelFault.
         """
         book.spend(permit, Door.EMBED, scope)
-        measured = self.__run(_batch(chip[None], most=1))[0]
+        measured = self.__measured(_batch(chip[None], most=1))[0]
         return Probe(quantise(measured, self.__step), self.__pack, permit, self.__step)
 
     def embed_dataset(
@@ -49,12 +51,23 @@ class Embedder:
         book.spend(permit, Door.EMBED, scope)
         if scope.kind is not Kind.DATASET:
             raise Refused("permit-door", "This kind of permit does not open this door.")
-        return self.__run(_batch(chips, most=MOST_CHIPS))
+        return self.__measured(_batch(chips, most=MOST_CHIPS))
 
     def embed_pattern(self) -> NDArray[np.float32]:
         """Return the embedding, (128,), of the fixed pattern below: nobody's face, to check the model."""
-        made: NDArray[np.float32] = self.__run(pattern(CHIP_SIDE, CHIP_SIDE)[None])[0]
+        made: NDArray[np.float32] = self.__measured(pattern(CHIP_SIDE, CHIP_SIDE)[None])[0]
         return made
+
+    def __measured(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if not self.__mirrored:
+            return self.__run(chips)
+        both = np.concatenate([chips, chips[:, :, ::-1]])
+        try:
+            measured = self.__run(both)
+        finally:
+            both.fill(0)  # a copy that nobody else wipes
+        mean: NDArray[np.float32] = (measured[:len(chips)] + measured[len(chips):]) / np.float32(2)
+        return mean
 
 
 def _batch(chips: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:

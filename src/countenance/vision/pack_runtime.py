@@ -56,7 +56,8 @@ class FacePack:
             pack,
             Detector(Session(finder, threads), network),
             Landmarker(_shape_model(pack)),
-            Embedder(Session(_embedder_graph(pack), threads), pack.identity, pack.manifest.step),
+            Embedder(Session(_embedder_graph(pack), threads), pack.identity, pack.manifest.step,
+                     mirrored=pack.manifest.mirrored),
         )
 
     @property

@@ -81,6 +81,7 @@ class Manifest:
     embeds: str
     dim: int
     step: float            # what one step of a template's int8 code is worth
+    mirrored: bool         # an embedding is the mean of the chip's and of the mirrored chip's
     metric: str
     package: str           # where the files come from, as a Python distribution's import name
     folder: str
@@ -105,7 +106,7 @@ class Pack:
         The hash is over the weights, not over the manifest's wording.
         """
         parts = [self.manifest.name, self.manifest.version, self.manifest.metric, str(self.manifest.dim),
-                 str(self.manifest.step)]
+                 str(self.manifest.step), f"mirrored={self.manifest.mirrored}"]
         parts += sorted(f"{file.role}:{file.sha256}" for file in self.manifest.files)
         short = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
         return f"{self.manifest.name}@{self.manifest.version}+{short}"

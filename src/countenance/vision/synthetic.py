@@ -69,7 +69,7 @@ class SyntheticCamera:
         return Probe(quantise(self._drawn.pop(), self._step), self._nobody.pack, permit, self._step)
 
 
-NOISE, NOISE_SPREAD = 0.53, 0.10
+NOISE, NOISE_SPREAD = 0.50, 0.10
 """The part of a capture that is not the person, and its spread (of the logarithm): two captures of one made-up person
 lie as far apart as two photographs of one person (LIMITS.md, raw distance, FNMR)."""
 

@@ -8,7 +8,7 @@ is in the same memory, from swap only together with locking or encrypted swap (p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from countenance import process
 from countenance.errors import Refused, StoreFault
 from countenance.features import Codes
+from countenance.matching.cohort import AnyCohort
+from countenance.matching.score import Numbers
 
 BLOCK_BYTES = 2 << 20
 """Large enough for AES and the search to run at full speed, small enough to stay in the cache between the two."""
@@ -28,8 +30,18 @@ FLIP = 0x80
 Stored = NDArray[np.uint8]
 """Codes as they are stored: shape (rows, dimension), or flat in a scratch buffer."""
 
+NUMBERS_BYTES = 8
+"""Of one template's two numbers (matching/score.py); they stand before the codes of a block, slopes first."""
+
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+
+
+class Opened(NamedTuple):
+    """One block: codes as stored, shape (rows, dimension), and their numbers, shape (2, rows)."""
+
+    rows: Stored
+    numbers: Numbers
 
 
 class Blocks(Protocol):
@@ -42,9 +54,10 @@ class Blocks(Protocol):
     def __len__(self) -> int:
         """Return the number of blocks."""
 
-    def opened(self, number: int, scratch: Stored) -> Stored:
-        """Return a block's rows, shape (rows, dimension); they may stand in `scratch`, and are good until it is
-        used again. Raises StoreFault(gallery-altered).
+    def opened(self, number: int, scratch: Stored) -> Opened:
+        """Return a block; it may stand in `scratch`, and is good until that is used again.
+
+        Raises StoreFault(gallery-altered).
         """
 
 
@@ -65,8 +78,8 @@ class Scratch:
 class SealedBlocks:
     """Codes in sealed blocks; immutable. See `Blocks`."""
 
-    def __init__(self, rows: Iterable[Codes], dimension: int, label: str) -> None:
-        """Seal `rows`, each of shape (dimension,), and wipe each one as it is taken.
+    def __init__(self, rows: Iterable[Codes], dimension: int, label: str, cohort: AnyCohort) -> None:
+        """Seal `rows`, each of shape (dimension,), with what `cohort` says of them, and wipe each one as it is taken.
 
         `label` goes into every block's AAD with its number and its size. Raises Refused(pack-other).
         """
@@ -74,11 +87,12 @@ class SealedBlocks:
         self.rows = 0
         self._dimension = dimension
         self._label = label
+        self._cohort = cohort
         self._aead = AESGCM(AESGCM.generate_key(256))
         self._sealed: list[bytes] = []
-        staging = Scratch(self.block_rows * dimension)
+        staging = Scratch(self.block_rows * (dimension + NUMBERS_BYTES))
         try:
-            self._fill(rows, staging.bytes.reshape(self.block_rows, dimension))
+            self._fill(rows, staging.bytes)
         finally:
             staging.wipe()
 
@@ -90,39 +104,48 @@ class SealedBlocks:
     def __len__(self) -> int:
         return len(self._sealed)
 
-    def opened(self, number: int, scratch: Stored) -> Stored:
+    def opened(self, number: int, scratch: Stored) -> Opened:
         """See `Blocks`. On an error the part of `scratch` that was written is wiped."""
         sealed = self._sealed[number]
         plain = scratch[:len(sealed) - _TAG_BYTES]
-        rows = len(plain) // self._dimension
+        rows = len(plain) // (self._dimension + NUMBERS_BYTES)
         try:
             self._aead.decrypt_into(_nonce(number), sealed, self._aad(number, rows), plain.data)
         except InvalidTag:
             plain.fill(0)  # it holds what came out, unauthenticated
             raise StoreFault("gallery-altered", "The gallery in memory is not as it was sealed.") from None
-        return plain.reshape(rows, self._dimension)
+        return _parts(plain, rows, self._dimension)
 
     def _fill(self, rows: Iterable[Codes], staging: Stored) -> None:
+        codes = staging[self.block_rows * NUMBERS_BYTES:].reshape(self.block_rows, self._dimension)
         filled = 0
         for row in rows:
             require_codes(row, self._dimension)
-            staging[filled] = row.view(np.uint8)
+            codes[filled] = row.view(np.uint8)
             row.fill(0)
             filled += 1
             if filled == self.block_rows:
-                self._seal(staging)
+                self._seal(staging, filled)
                 filled = 0
         if filled:
-            self._seal(staging[:filled])
+            self._seal(staging[(self.block_rows - filled) * NUMBERS_BYTES:][:filled * (
+                self._dimension + NUMBERS_BYTES)], filled)
 
-    def _seal(self, block: Stored) -> None:
-        block ^= FLIP
+    def _seal(self, plain: Stored, rows: int) -> None:
+        block = _parts(plain, rows, self._dimension)
+        block.numbers[:] = self._cohort.numbers(block.rows.view(np.int8))
+        np.bitwise_xor(block.rows, FLIP, out=block.rows)
         number = len(self._sealed)
-        self._sealed.append(self._aead.encrypt(_nonce(number), block.data, self._aad(number, len(block))))
-        self.rows += len(block)
+        self._sealed.append(self._aead.encrypt(_nonce(number), plain.data, self._aad(number, rows)))
+        self.rows += rows
 
     def _aad(self, number: int, rows: int) -> bytes:
         return f"{self._label}|{number}|{rows}|{self._dimension}".encode()
+
+
+def _parts(plain: Stored, rows: int, dimension: int) -> Opened:
+    numbers = plain[:rows * NUMBERS_BYTES].view(np.float32).reshape(2, rows)
+    return Opened(plain[rows * NUMBERS_BYTES:].reshape(rows, dimension), numbers)
 
 
 def rows_in_a_block(dimension: int) -> int:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
-from countenance.features import Codes
 from countenance.matching.embedded.blocks import Blocks, Scratch
-from countenance.matching.embedded.kernel import Found, nearest_in_block
+from countenance.matching.embedded.kernel import Found, Wanted, nearest_in_block
 
 BLOCKS_PER_THREAD = 8
 """Some 2 ms of work. For less, waiting until a busy machine runs the thread costs more than the thread saves."""
@@ -27,12 +26,12 @@ def useful_threads(blocks: int, at_hand: int) -> int:
     return max(1, min(at_hand, blocks // BLOCKS_PER_THREAD, MOST_THREADS))
 
 
-def nearest(blocks: Blocks, codes: Codes, scratches: Sequence[Scratch]) -> Found | None:
-    """Return the row nearest to `codes`, or None where there are no blocks. One thread for each scratch.
+def nearest(blocks: Blocks, wanted: Wanted, scratches: Sequence[Scratch]) -> Found | None:
+    """Return the row with the lowest score, or None where none is within. One thread for each scratch.
 
     All scratches are zeros afterwards, also on an error. Raises StoreFault(gallery-altered).
     """
-    search = _Search(blocks, codes)
+    search = _Search(blocks, wanted)
     helpers = [Thread(target=search.work, args=(scratch,)) for scratch in scratches[1:]]
     try:
         for helper in helpers:
@@ -52,20 +51,21 @@ def nearest(blocks: Blocks, codes: Codes, scratches: Sequence[Scratch]) -> Found
 class _Search:
     """What the threads of one search share."""
 
-    def __init__(self, blocks: Blocks, codes: Codes) -> None:
+    def __init__(self, blocks: Blocks, wanted: Wanted) -> None:
         self.found: list[Found] = []
         self.fault: BaseException | None = None
         self._blocks = blocks
-        self._codes = codes
+        self._wanted = wanted
         self._due = deque(range(len(blocks)))
 
     def work(self, scratch: Scratch) -> None:
         """Take blocks until there are none. An error ends the whole search, and is raised by the caller's thread."""
         try:
-            with nearest_in_block(self._codes) as look:
+            with nearest_in_block(self._wanted) as look:
                 while (number := self._next()) is not None:
                     found = look(self._blocks.opened(number, scratch.bytes))
-                    self.found.append(Found(found.squared, number * self._blocks.block_rows + found.row))
+                    if found is not None:
+                        self.found.append(Found(found.score, number * self._blocks.block_rows + found.row))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the other threads stop and it is raised there
             self._stop(error)
         finally:

@@ -1,0 +1,65 @@
+"""countenance calibrate: what thresholds rest on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from countenance.cli.common import JsonOption, print_out, progress, reserved
+
+if TYPE_CHECKING:
+    from countenance.matching.calibration import Calibration
+
+app = typer.Typer(help="Fit what scores and thresholds rest on.", no_args_is_help=True)
+
+
+@app.command("cohort")
+def cohort(
+    folder: Annotated[Path, typer.Argument(help="DIR/IDENTITY/*: labelled photographs.", exists=True,
+                                           file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Where the cohort's parameters go: a new file.")],
+    calibration: Annotated[Path, typer.Option(help="Where the calibration goes: a new file.")],
+    named: Annotated[str, typer.Option(help="What the data set is called, for everybody who reads a threshold.")],
+    group: Annotated[list[str] | None, typer.Option(
+        help="NAME=FILE: identities of one group, a line each; shown beside the rates.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the cohort of nobody, and calibrate with it on people that it has not seen.
+
+    Photographs are compared under a permit that opens no venue. Some 0.05 s a photograph.
+    """
+    from countenance.evaluation import fit_cohort
+    from countenance.evaluation.calibrating import calibrate
+
+    fit_cohort.require()
+    groups = dict(_group(one) for one in group or [])
+    with reserved(out) as write, reserved(calibration) as write_calibration:
+        with progress("Measuring photographs, then fitting", as_json) as update:
+            text, found = calibrate(folder, named, groups, update)
+        write(text)
+        write_calibration(found.text())
+    print_out(as_json, _value(found), *_table(found))
+
+
+def _group(given: str) -> tuple[str, set[str]]:
+    from countenance.errors import BadInput
+
+    name, _, file = given.partition("=")
+    try:
+        return name, set(Path(file).read_text(encoding="utf-8").split("\n")) - {""}
+    except (OSError, UnicodeDecodeError):
+        raise BadInput("groups-unreadable", "A list of a group's identities cannot be read.") from None
+
+
+def _value(found: Calibration) -> dict[str, Any]:
+    return {"pack": found.pack, "cohort": found.cohort, "people": found.people, "trials": found.trials,
+            "supports": found.supports, "points": [vars(point) for point in found.points], "groups": found.groups}
+
+
+def _table(found: Calibration) -> list[str]:
+    return [f"{found.people:,} people, {found.trials:,} pairs of people; supports FMR {found.supports:.1e}", "",
+            f"{'FMR':>8} {'threshold':>10} {'95 % interval of FMR':>24} {'FNMR':>8} {'95 % interval':>18}",
+            *(f"{p.fmr:>8g} {p.threshold:>10.3f} {p.fmr_low:>12.2e} {p.fmr_high:>11.2e} {p.fnmr:>8.2%} "
+              f"{p.fnmr_low:>8.2%} {p.fnmr_high:>9.2%}" for p in found.points)]
