@@ -69,6 +69,8 @@ class Evaluation:
                 continue
             finally:
                 progress(done + 1, len(self.photographs))
+        if not vectors:
+            raise BadInput("dataset-faceless", "None of these photographs has a usable face.")
         return kept, np.stack(vectors)
 
     def measure(self, picture: bytes) -> NDArray[np.float32]:

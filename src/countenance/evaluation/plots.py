@@ -88,3 +88,25 @@ def _histogram_edges(scored: Scored) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.linspace(low, high, _BARS + 1)
     step = max(1.0, np.ceil((high - low + 1) / _BARS))
     return np.arange(low - 0.5, high + 0.5 + step, step)
+
+
+def det(curves: dict[str, Sequence[tuple[float, float]]]) -> str:
+    """Return an SVG of DET curves, (FMR, FNMR) each, both on logarithmic axes. Raises BadInput(plots-missing)."""
+    require()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        for (name, curve), colour in zip(curves.items(), (_MATED, _NONMATED, _LOCAL), strict=False):
+            matches, misses = zip(*((max(a, 1e-9), max(b, 1e-9)) for a, b in curve), strict=True)
+            axes.loglog(matches, misses, label=name, color=colour)
+        axes.set_xlabel("false match rate (FMR)")
+        axes.set_ylabel("false non-match rate (FNMR)")
+        axes.set_ylim(bottom=1e-3)
+        axes.grid(visible=True, which="major", alpha=0.3)
+        axes.legend(frameon=False)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()

@@ -45,58 +45,59 @@ _BY_STATUS = {
         witness-log-unknown witness-proof witness-refused witness-stale zone-other""",
     413: """body-large body-too-large""",
     415: """body-type""",
-    422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable backup-
-        unwritable backup-which base45-malformed bundle-missing bundle-short by-hand-outcome by-
-        hand-reason camera-away camera-none camera-wrong card-size card-text chain-gap checkpoint-
-        altered checkpoint-malformed checkpoint-origin chip-unusable code-characters code-kind code-
-        missing code-several code-size code-too-long code-unreadable cohort-too-few consistency-
-        wrong cursor-unknown demo-not door-token-malformed enrolment-fields entitlement-columns
-        entitlement-lines entitlement-malformed entry-altered entry-malformed entry-too-large event-
-        shape events-other evidence-altered evidence-malformed extra-missing face-cut-off face-size-
-        unusable face-too-small face-unusable facts-other file-exists file-too-large file-unreadable
-        file-unwritable folder-unreadable gate-ca gate-door gate-file-keys gate-file-malformed gate-
-        file-unreadable gate-file-value gate-key gate-lease gate-mode gate-name gate-port gate-
-        secret-missing gate-url groups-unreadable idempotency-key image-animated image-missing
-        image-mode image-too-large image-too-small image-truncated image-unreadable import-columns
-        import-endless import-malformed import-refused import-silent import-url inclusion-wrong key-
-        days key-gate key-label key-pressed key-purposes key-role lan-none lan-unwritable lane-
-        settings lane-tickets-empty lane-tickets-other lane-unknown language-unknown leaf-other
-        list-altered list-malformed listen-address listen-open listen-tls log-lost log-size log-
-        unreadable monitor-key no-face not-confirmed note-key note-malformed notice-altered notice-
-        language notice-languages notice-malformed notice-other notice-text operator-name operator-
-        role option-invalid pack-unknown pass-altered pass-from-future pass-malformed pass-not-
-        delivered pass-not-read pass-too-long passkey-label password-common password-long password-
-        short password-weak plugin-refused prove-whom rate-unsupported rate-unusable receipt-altered
-        receipt-code-malformed receipt-malformed receipt-not-in-log receipt-other-log receipt-
-        unlogged receipt-unpublished recipient-name record-text reference-language reference-missing
-        reference-text request-invalid restore-what root-other root-spec rows-too-many score-not-
-        finite serve-origin serve-tls several-faces signature-missing signature-wrong signer-unknown
-        sklearn-missing subject-missing ticketing-address ticketing-key tickets-other tickets-other-
-        day tickets-other-question tile-altered tile-missing tile-short trials-missing trust-
-        malformed trust-other-log trust-other-receipt venue-id venue-name witness-body witness-body-
-        large witness-key-kind witness-name witness-old-large witness-unreachable witness-wrong
-        zone-unusable""",
+    422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable
+        backup-unwritable backup-which base45-malformed bundle-missing bundle-short by-hand-outcome
+        by-hand-reason camera-away camera-none camera-wrong card-size card-text chain-gap
+        checkpoint-altered checkpoint-malformed checkpoint-origin chip-unusable code-characters
+        code-kind code-missing code-several code-size code-too-long code-unreadable cohort-too-few
+        consistency-wrong cursor-unknown dataset-faceless demo-not door-token-malformed
+        enrolment-fields entitlement-columns entitlement-lines entitlement-malformed entry-altered
+        entry-malformed entry-too-large event-shape events-other evidence-altered evidence-malformed
+        extra-missing face-cut-off face-size-unusable face-too-small face-unusable facts-other
+        file-exists file-too-large file-unreadable file-unwritable folder-unreadable gate-ca
+        gate-door gate-file-keys gate-file-malformed gate-file-unreadable gate-file-value gate-key
+        gate-lease gate-mode gate-name gate-port gate-secret-missing gate-url groups-unreadable
+        idempotency-key image-animated image-missing image-mode image-too-large image-too-small
+        image-truncated image-unreadable import-columns import-endless import-malformed
+        import-refused import-silent import-url inclusion-wrong key-days key-gate key-label
+        key-pressed key-purposes key-role lan-none lan-unwritable lane-settings lane-tickets-empty
+        lane-tickets-other lane-unknown language-unknown leaf-other list-altered list-malformed
+        listen-address listen-open listen-tls log-lost log-size log-unreadable monitor-key no-face
+        not-confirmed note-key note-malformed notice-altered notice-language notice-languages
+        notice-malformed notice-other notice-text operator-name operator-role option-invalid
+        out-exists pack-unknown pairs-file-missing pairs-malformed pairs-outside pass-altered
+        pass-from-future pass-malformed pass-not-delivered pass-not-read pass-too-long passkey-label
+        password-common password-long password-short password-weak plugin-refused prove-whom
+        rate-unsupported rate-unusable receipt-altered receipt-code-malformed receipt-malformed
+        receipt-not-in-log receipt-other-log receipt-unlogged receipt-unpublished recipient-name
+        record-text reference-language reference-missing reference-text request-invalid restore-what
+        root-other root-spec rows-too-many score-not-finite serve-origin serve-tls several-faces
+        signature-missing signature-wrong signer-unknown sklearn-missing subject-missing
+        ticketing-address ticketing-key tickets-other tickets-other-day tickets-other-question
+        tile-altered tile-missing tile-short trials-missing trust-malformed trust-other-log
+        trust-other-receipt venue-id venue-name witness-body witness-body-large witness-key-kind
+        witness-name witness-old-large witness-unreachable witness-wrong zone-unusable""",
     429: """attempts""",
     431: """headers-too-large""",
     500: """internal""",
     503: """calibration-malformed calibration-missing calibration-other chain-broken clock-set-back
-        cohort-changed cohort-malformed cohort-missing cohort-other door-refused door-stuck door-
-        timeout door-unknown door-unreachable drill-failed epoch-malformed epoch-older evidence-too-
-        large feed-full gallery-altered gate-secret-open key-altered key-destroyed key-missing keys-
-        unknown lane-absent lane-away lane-door lane-keys lane-pack lane-tickets list-unreadable
-        log-behind log-damaged log-fenced log-other log-published-other log-signed log-tile model-
-        check-failed model-file-changed model-file-malformed model-file-missing model-graph-unusable
-        model-manifest-invalid model-pack-unknown model-run-failed monitor-state mqtt-large mqtt-
-        password mqtt-refused mqtt-timeout mqtt-tls mqtt-unheard mqtt-unreachable nobody-missing
-        not-ready offsite-missing offsite-newer offsite-same offsite-stale outside-keys outside-
-        malformed outside-open outside-unreadable outside-value portrait-missing purpose-altered
-        recipient-notice recipient-purpose recipient-url root-missing root-open root-weak root-wrong
-        sealed-altered server-away settings-keys settings-malformed settings-unreadable settings-
-        value signer-missing signer-open store-absent store-altered store-busy store-closed store-
-        corrupt store-erasure store-fault store-full store-incomplete store-io store-missing store-
-        newer store-older store-read-only store-restored ticketing-silent ticketing-wrong token-
-        ambiguous token-missing token-pin token-refused witness-clock witness-key witness-missing
-        witness-state witness-store""",
+        cohort-changed cohort-malformed cohort-missing cohort-other door-refused door-stuck
+        door-timeout door-unknown door-unreachable drill-failed epoch-malformed epoch-older
+        evidence-too-large feed-full gallery-altered gate-secret-open key-altered key-destroyed
+        key-missing keys-unknown lane-absent lane-away lane-door lane-keys lane-pack lane-tickets
+        list-unreadable log-behind log-damaged log-fenced log-other log-published-other log-signed
+        log-tile model-check-failed model-file-changed model-file-malformed model-file-missing
+        model-graph-unusable model-manifest-invalid model-pack-unknown model-run-failed
+        monitor-state mqtt-large mqtt-password mqtt-refused mqtt-timeout mqtt-tls mqtt-unheard
+        mqtt-unreachable nobody-missing not-ready offsite-missing offsite-newer offsite-same
+        offsite-stale outside-keys outside-malformed outside-open outside-unreadable outside-value
+        portrait-missing purpose-altered recipient-notice recipient-purpose recipient-url
+        root-missing root-open root-weak root-wrong sealed-altered server-away settings-keys
+        settings-malformed settings-unreadable settings-value signer-missing signer-open
+        store-absent store-altered store-busy store-closed store-corrupt store-erasure store-fault
+        store-full store-incomplete store-io store-missing store-newer store-older store-read-only
+        store-restored ticketing-silent ticketing-wrong token-ambiguous token-missing token-pin
+        token-refused witness-clock witness-key witness-missing witness-state witness-store""",
 }
 
 STATUS: dict[str, int] = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}
