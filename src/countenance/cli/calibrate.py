@@ -24,22 +24,28 @@ def cohort(
     named: Annotated[str, typer.Option(help="What the data set is called, for everybody who reads a threshold.")],
     group: Annotated[list[str] | None, typer.Option(
         help="NAME=FILE: identities of one group, a line each; shown beside the rates.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw DET curves into this new SVG file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the cohort of nobody, and calibrate with it on people that it has not seen.
 
     Photographs are compared under a permit that opens no venue. Some 0.05 s a photograph.
     """
-    from countenance.evaluation import fit_cohort
+    from countenance.evaluation import fit_cohort, plots
     from countenance.evaluation.calibrating import calibrate
 
     fit_cohort.require()
+    if plot is not None:
+        plots.require()
     groups = dict(_group(one) for one in group or [])
-    with reserved(out) as write, reserved(calibration) as write_calibration:
+    with reserved(out) as write, reserved(calibration) as write_calibration, reserved(plot) as draw:
         with progress("Measuring photographs, then fitting", as_json) as update:
-            text, found = calibrate(folder, named, groups, update)
-        write(text)
+            made = calibrate(folder, named, groups, update)
+        found = made.calibration
+        write(made.text)
         write_calibration(found.text())
+        if plot is not None:
+            draw(plots.det(made.curves))
     print_out(as_json, _value(found), *_table(found))
 
 

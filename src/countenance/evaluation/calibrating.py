@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from countenance.clock import SystemClock, utc_text
 from countenance.evaluation import fit_cohort
 from countenance.evaluation.dataset import Evaluation, listed
 from countenance.evaluation.fit_cohort import Shape
+from countenance.evaluation.report import curve
 from countenance.matching import cohort
 from countenance.matching.calibration import Calibration
 from countenance.vision.pack_runtime import FacePack
@@ -18,9 +20,18 @@ from countenance.vision.pack_runtime import FacePack
 SCRIPT = "countenance calibrate cohort"
 
 
+@dataclass(frozen=True)
+class Made:
+    """Parameters as text, the calibration, and DET curves (FMR, FNMR) on people that no cohort had seen, by name."""
+
+    text: str
+    calibration: Calibration
+    curves: dict[str, list[tuple[float, float]]]
+
+
 def calibrate(folder: Path, named: str, groups: dict[str, set[str]], progress: Callable[[int, int], None],
-              shape: Shape | None = None) -> tuple[str, Calibration]:
-    """Return the cohort's parameters as text, and the calibration. `groups`: identities by the name of a group.
+              shape: Shape | None = None) -> Made:
+    """Fit a cohort and calibrate with it. `groups`: identities by the name of a group.
 
     Raises BadInput: dataset-empty, cohort-too-few, rate-unsupported; ModelFault.
     """
@@ -43,4 +54,6 @@ def calibrate(folder: Path, named: str, groups: dict[str, set[str]], progress: C
     members = {name: {int(at) for at in np.flatnonzero(np.isin(names, sorted(within)))}
                for name, within in groups.items()}
     ships = cohort.parse(text, evaluation.pack.identity)
-    return text, fit_cohort.calibrated(trials, ships.identity, {**provenance, "dataset": named}, members)
+    found = fit_cohort.calibrated(trials, ships.identity, {**provenance, "dataset": named}, members)
+    raw = fit_cohort.held_out(evaluation, vectors, identities, shape, lambda _part: None, raw=True)
+    return Made(text, found, {"normalised": curve(trials), "raw distance": curve(raw)})

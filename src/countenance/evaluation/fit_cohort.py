@@ -92,21 +92,29 @@ def parameters(evaluation: Evaluation, vectors: NDArray[np.float32], identities:
 
 
 def held_out(evaluation: Evaluation, vectors: NDArray[np.float32], identities: list[str], shape: Shape,
-             tell: Tell) -> Trials:
-    """Return the scores of all pairs within each fold, each by a cohort that was fitted on the other folds."""
+             tell: Tell, *, raw: bool = False) -> Trials:
+    """Return the scores of all pairs within each fold, each by a cohort that was fitted on the other folds.
+
+    `raw`: without normalisation, of the same pairs.
+    """
     names, numbers = np.unique(np.array(identities), return_inverse=True)
     fold = np.array([hashlib.sha256(name.encode()).digest()[0] % FOLDS for name in names])[numbers]
     found = []
     for part in range(FOLDS):
         seen, unseen = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
         people = vectors[seen[_one_of_each(numbers[seen])]]
-        fitted = mixture(people, shape.components, shape.seed)
-        drawn = cohort.as_codes(fitted.draw(shape.seed, shape.drawn), evaluation.pack.step)
-        own, _ = cohort.limited(evaluation.pack.identity, drawn, shape.nearest,
-                                step_codes(people, evaluation.pack.step), {})
+        plain = cohort.Unnormalised(evaluation.pack.identity)
+        own: cohort.AnyCohort = plain if raw else _own(evaluation, people, shape)
         found.append(evaluation.trials(vectors[unseen], numbers[unseen], own))
         tell(f"part {part + 1} of {FOLDS}")
     return Trials(*(np.concatenate([getattr(one, name) for one in found]) for name in ("scores", "first", "second")))
+
+
+def _own(evaluation: Evaluation, people: NDArray[np.float32], shape: Shape) -> cohort.Cohort:
+    fitted = mixture(people, shape.components, shape.seed)
+    drawn = cohort.as_codes(fitted.draw(shape.seed, shape.drawn), evaluation.pack.step)
+    return cohort.limited(evaluation.pack.identity, drawn, shape.nearest,
+                          step_codes(people, evaluation.pack.step), {})[0]
 
 
 def calibrated(trials: Trials, cohort_identity: str, provenance: dict[str, Any],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def _histogram_edges(scored: Scored) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.arange(low - 0.5, high + 0.5 + step, step)
 
 
-def det(curves: dict[str, Sequence[tuple[float, float]]]) -> str:
+def det(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Return an SVG of DET curves, (FMR, FNMR) each, both on logarithmic axes. Raises BadInput(plots-missing)."""
     require()
     import matplotlib as mpl

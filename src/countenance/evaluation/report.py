@@ -38,7 +38,7 @@ def report(scored: Scored, calibration: Calibration | None, fmr: float, groups: 
         "at_threshold": _at(shipped, mated, nonmated) if shipped is not None else None,
         "at_fmr": {f"{rate:g}": _at_rate(rate, mated, nonmated) for rate in sorted({*SHOWN, fmr}, reverse=True)},
         "eer": rates.eer(mated.scores, nonmated.scores) if len(mated.scores) and len(nonmated.scores) else None,
-        "curve": _curve(mated, nonmated),
+        "curve": curve(trials),
     }
     if calibration is not None:
         value["calibration"] = calibration.said(fmr)
@@ -88,8 +88,9 @@ def _identification(at: dict[str, Any] | None, gallery: int) -> dict[str, Any] |
             "fpir_at_most": identification_rate(min(high, 1 - 1e-12), gallery), "fnir": at["fnmr"]}
 
 
-def _curve(mated: Trials, nonmated: Trials) -> list[tuple[float, float]]:
+def curve(trials: Trials) -> list[tuple[float, float]]:
     """Return (FMR, FNMR) at up to `_CURVE` thresholds: for a DET or ROC plot. Holds no single score."""
+    mated, nonmated = trials.some(trials.same), trials.some(~trials.same)
     if not len(mated.scores) or not len(nonmated.scores):
         return []
     strangers, mates = np.sort(nonmated.scores), np.sort(mated.scores)
