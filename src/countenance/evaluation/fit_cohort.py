@@ -121,7 +121,7 @@ def calibrated(trials: Trials, cohort_identity: str, provenance: dict[str, Any],
                members: dict[str, set[int]]) -> Calibration:
     """Return the calibration that held-out scores give. `members`: identities' numbers, by the name of a group."""
     nonmated, mated = trials.some(~trials.same), trials.some(trials.same)
-    people = len(np.unique(trials.first))
+    people = len(np.union1d(trials.first, trials.second))
     pairs = len(np.unique(nonmated.first.astype(np.int64) * (int(nonmated.second.max()) + 1) + nonmated.second))
     points = []
     for rate in RATES:
