@@ -76,7 +76,7 @@ def table(value: dict[str, Any]) -> list[str]:
         f"{value['photographs']:,} photographs of {value['people']:,} people; {value['fta']:,} without a usable face "
         f"(FTA {_share(value['fta'] / value['photographs'], value['fta_interval'])})",
         f"{value['mated']:,} mated and {value['nonmated']:,} non-mated pairs; "
-        f"{len(value['twice']):,} files that were there twice",
+        f"files that were there twice: {len(value['twice']):,}",
         f"threshold: {value['calibration']}" if value.get("calibration") else "threshold: none is applied",
         f"a gallery of {found['gallery']:,}: FPIR {found['fpir']:.2%} (at most {found['fpir_at_most']:.2%}), "
         f"FNIR {_percent(found['fnir'])}" if found else "",
