@@ -37,6 +37,7 @@ from countenance.formats.passes import Custody
 from countenance.formats.revocations import RevocationList
 from countenance.lane import check as lane_check
 from countenance.matching import matcher
+from countenance.matching.cohort import Unnormalised
 from countenance.matching.matcher import Threshold
 from countenance.permits import Door, Kind, Permit, PermitBook, _Entry, person_scope
 from countenance.quantities import DAY, HOUR, Instant, PersonId, PurposeId, Score, TemplateId, VenueId
@@ -460,6 +461,14 @@ def not_a_number(w: World) -> None:
         w.venue.book, granted.permit, granted.scope, chip)
     w.venue.matcher.search(granted.permit, probe, w.venue.galleries.exact(SEARCH).index,
                            w.venue.threshold("search"))
+
+
+def threshold_of_another_cohort(w: World) -> None:
+    """A gallery is searched with a threshold that was measured with another cohort."""
+    granted = w.searching()
+    w.begin()
+    other = Threshold(Score(1e9), "another's", Unnormalised(w.venue.pack.identity))
+    w.venue.matcher.search(granted.permit, w.probe(granted), w.venue.galleries.exact(SEARCH).index, other)
 
 
 def pass_of_another_venue(w: World) -> None:
@@ -950,6 +959,7 @@ ATTACKS = [
     Attack("1.73", pass_opened_without_the_vault, "key-face", ((store.KeyStore, "_no_face", _nothing),)),
     Attack("1.74", key_before_its_pass_was_issued, "pass-unknown",
            ((store.KeyStore, "_with_pass", _any_pass),), anew=True),
+    Attack("1.75", threshold_of_another_cohort, "pack-other", ((matcher, "_one_cohort", _nothing),)),
 ]
 BY_CONSTRUCTION = {"1.37", "1.63"}
 """Where there is no guard to remove: the venue does not have the key, or not the face."""
