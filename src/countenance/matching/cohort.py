@@ -15,6 +15,7 @@ import binascii
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,19 @@ def load(pack_identity: str, file: Path | None = None) -> Cohort:
 
     Raises ModelFault: cohort-missing, cohort-malformed, cohort-other (made for another pack), cohort-changed.
     """
-    path = file or Path(str(files("countenance.matching") / "parameters" / f"cohort-{_name(pack_identity)}.json"))
+    if file is None:
+        return _shipped(pack_identity)
+    return _read(file, pack_identity)
+
+
+@lru_cache(maxsize=4)
+def _shipped(pack_identity: str) -> Cohort:
+    """Draw what ships once a process: it is the same for every venue, and never changes."""
+    place = files("countenance.matching") / "parameters" / f"cohort-{_name(pack_identity)}.json"
+    return _read(Path(str(place)), pack_identity)
+
+
+def _read(path: Path, pack_identity: str) -> Cohort:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise _malformed()
