@@ -23,7 +23,7 @@ SHAPE: dict[str, dict[str, type]] = {
     "": {"format": int},
     "venue": {"id": str, "name": str, "contact": str, "regime": str, "scenario": str},
     "gate": {"smallest_face_px": int, "most_cut_off_percent": int, "sweep_late_after_hours": int, "lease_minutes": int,
-             "threshold": str},
+             "threshold": str, "fmr": float, "fpir": float},
     "keys": {"root": str, "epoch_days": int, "rotate_within_hours": int, "offsite": str},
     "entitlement": {"csv": str, "url": str, "key": str, "cache_hours": int},
     "server": {"origin": str, "key_days": int, "attempts_per_minute": int, "private_recipients": list},
@@ -39,7 +39,10 @@ MOST = {"gate.sweep_late_after_hours": 72, "gate.lease_minutes": 1_440, "keys.ep
 
 @dataclass(frozen=True)
 class Settings:
-    """One venue's settings. Hours and days are whole numbers of at most `MOST`; shorter is stricter."""
+    """One venue's settings. Hours and days are whole numbers of at most `MOST`; shorter is stricter.
+
+    `fmr` and `fpir`: error rates, above 0 and below 1; lower is stricter.
+    """
 
     venue: VenueId
     name: str
@@ -51,6 +54,8 @@ class Settings:
     sweep_late_after_hours: int
     lease_minutes: int
     threshold: str
+    fmr: float
+    fpir: float
     root: str
     epoch_days: int
     rotate_within_hours: int
@@ -95,7 +100,7 @@ def parse(text: str) -> Settings:
         VenueId(flat["venue.id"]), flat["venue.name"], flat["venue.contact"], flat["venue.regime"],
         flat["venue.scenario"], flat["gate.smallest_face_px"], flat["gate.most_cut_off_percent"],
         flat["gate.sweep_late_after_hours"], flat["gate.lease_minutes"],
-        flat["gate.threshold"], flat["keys.root"], flat["keys.epoch_days"],
+        flat["gate.threshold"], flat["gate.fmr"], flat["gate.fpir"], flat["keys.root"], flat["keys.epoch_days"],
         flat["keys.rotate_within_hours"], flat["keys.offsite"], flat["entitlement.csv"], flat["models.pack"],
         flat["log.interval_minutes"], tuple(flat["log.witnesses"]),
         flat["entitlement.url"], flat["entitlement.key"], flat["entitlement.cache_hours"],
@@ -115,6 +120,8 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
             name, given = f"{section}.{key}", part[key]
             if type(given) is not kind or (isinstance(given, int) and not 1 <= given <= MOST.get(name, given)):
                 raise StoreFault("settings-value", f"In venue.toml, {name} has a wrong value.")
+            if isinstance(given, float) and not 0 < given < 1:
+                raise StoreFault("settings-value", f"In venue.toml, {name} must lie between 0 and 1.")
             if isinstance(given, list) and not all(isinstance(one, str) for one in given):
                 raise StoreFault("settings-value", f"In venue.toml, {name} has a wrong value.")
             flat[name] = given

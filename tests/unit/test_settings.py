@@ -50,6 +50,8 @@ def test_each_key_is_needed_and_no_other_is_allowed(folder: Path) -> None:
     ("lease_minutes = 60", "lease_minutes = 0"), ('offsite = ""', "offsite = 1"),
     ("interval_minutes = 10", "interval_minutes = 0"), ("interval_minutes = 10", "interval_minutes = 1441"),
     ("interval_minutes = 10", 'interval_minutes = "10"'), ("witnesses = []", 'witnesses = ""'),
+    ("fmr = 0.001", "fmr = 0.0"), ("fmr = 0.001", "fmr = 1.0"), ("fmr = 0.001", "fmr = -0.1"),
+    ("fmr = 0.001", "fmr = nan"), ("fmr = 0.001", 'fmr = "0.001"'), ("fpir = 0.01", "fpir = 1"),
     ("witnesses = []", "witnesses = [1]"), ("witnesses = []", 'witnesses = ["x", ["y"]]')])
 def test_a_wrong_value_is_refused(folder: Path, old: str, new: str) -> None:
     path = folder / settings.FILE

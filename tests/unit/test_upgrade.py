@@ -35,7 +35,7 @@ from support.venue import (
     tables_of,
 )
 
-NEW_SETTINGS = {"entitlement": {"url", "key", "cache_hours"},
+NEW_SETTINGS = {"gate": {"fmr", "fpir"}, "entitlement": {"url", "key", "cache_hours"},
                 "server": {"origin", "key_days", "attempts_per_minute", "private_recipients"}}
 
 

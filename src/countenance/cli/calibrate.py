@@ -49,6 +49,24 @@ def cohort(
     print_out(as_json, _value(found), *_table(found))
 
 
+@app.command("show")
+def show(
+    fpir: Annotated[float, typer.Option(help="The rate that the largest gallery is told for.")] = 0.01,
+    pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the calibration that ships with a model: thresholds, what they rest on, and how large a gallery may be."""
+    from countenance.matching import calibration as calibrations
+    from countenance.matching import cohort as cohorts
+    from countenance.vision import packs
+
+    identity = packs.load(pack).identity
+    found = calibrations.load(identity, cohorts.load(identity).identity)
+    largest = found.largest_gallery(fpir)
+    print_out(as_json, _value(found) | {"fpir": fpir, "largest_gallery": largest}, *_table(found), "",
+              f"1:N at FPIR {fpir:g}: at most {largest:,} people.", f"Measured on {found.dataset}, {found.date}.")
+
+
 def _group(given: str) -> tuple[str, set[str]]:
     from countenance.errors import BadInput
 

@@ -32,6 +32,7 @@ LIST = "revocations.list"
 PLAIN_COUNTS = "plain.counts"
 """How many passes that lane took, by the day."""
 DEMO_ONLY = "demo-only"
+CALIBRATED = "calibrated"
 CLOSED = "none"
 
 
@@ -151,7 +152,9 @@ smallest_face_px = {gate["smallest_face_px"]}          # pixels across; smaller 
 most_cut_off_percent = {gate["most_cut_off_percent"]}       # of a face's box that may lie outside the picture
 sweep_late_after_hours = {gate["sweep_late_after_hours"]}     # hours without a sweep close the face lane
 lease_minutes = {gate["lease_minutes"]}               # how long a copy of the revocation list is good
-threshold = {q(threshold)}         # "none": closed until calibrated; "demo-only": for trying out
+threshold = {q(threshold)}         # "none": closed; "calibrated": by the rates below; "demo-only": for trying out
+fmr = 0.001                    # false match rate, 1:1: strangers with somebody's pass who are taken for them
+fpir = 0.01                    # false positive identification rate, 1:N: strangers who are taken for anybody
 
 [keys]
 root = {q(root)}     # file:PATH, env:NAME or pkcs11:... (docs/operating/keys.md)

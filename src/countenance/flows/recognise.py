@@ -40,8 +40,9 @@ def recognise(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, 
     `only`: say nothing of anybody else; who is another is told as nobody. Raises as `admit.by_face`.
     """
     timings = Timings(venue.clock)
-    threshold = venue.threshold("search")
+    venue.threshold("search")  # a gate without one takes no press
     held, granted = venue.galleries.search_permit(purpose, pressed)         # (1) (2)
+    threshold = venue.threshold("search", len(held.owners))
     chip = one_face(venue, camera, timings)                                 # (3)
     with measure(venue, granted, chip, timings) as probe:                   # (4)
         with venue.store.read() as unit:  # the capture took time: whoever withdrew meanwhile is not compared

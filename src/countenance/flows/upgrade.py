@@ -33,6 +33,7 @@ SIGNING_SINCE = {"door": "0002"}
 """Signing keys that came with a migration of the data. Any other that is missing was lost, and is not made anew."""
 
 SETTINGS_SINCE = {
+    "gate": {"fmr": "0.001", "fpir": "0.01"},
     "entitlement": {"url": '""', "key": '""', "cache_hours": "24"},
     "server": {"origin": '""', "key_days": "365", "attempts_per_minute": "60", "private_recipients": "[]"},
 }

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from countenance import settings
 from countenance.clock import Clock
 from countenance.consent.gate import ConsentGate
-from countenance.errors import CountenanceError, Refused, StoreFault
+from countenance.errors import BadInput, CountenanceError, Refused, StoreFault
 from countenance.flows import intents, witnesses
-from countenance.flows.found import CLOSED, DATA, DEMO_ONLY, KEYS, SIGNING
+from countenance.flows.found import CALIBRATED, CLOSED, DATA, DEMO_ONLY, KEYS, SIGNING
 from countenance.flows.ports import Entitlement
 from countenance.matching import calibration, cohort
 from countenance.matching.matcher import Matcher, Threshold
@@ -177,17 +177,26 @@ class Venue:
         older = tuple(key.public_bytes_raw() for key in signing.retired(self.folder / SIGNING, "log"))
         return Signer(self.venue_id, self.signer("log").key, self._cosigner, older)
 
-    def threshold(self, comparison: str) -> Threshold:
-        """Return the threshold of a comparison, "verify" or "search".
+    def threshold(self, comparison: str, people: int = 1) -> Threshold:
+        """Return the threshold of a comparison, "verify", or "search" among so many people.
 
-        Raises Refused(gate-uncalibrated): a gate without a calibration does not open.
+        Raises Refused(gate-uncalibrated): a gate without a calibration does not open, nor one whose calibration
+        cannot support the rate that was settled, among so many; ModelFault.
         """
         if self.settings.threshold == CLOSED:
             raise Refused("gate-uncalibrated", "This gate has no calibration, so no face opens it.")
-        if self.settings.threshold != DEMO_ONLY:
+        if self.settings.threshold not in {DEMO_ONLY, CALIBRATED}:
             raise Refused("gate-uncalibrated", "This program does not know the threshold in venue.toml.")
         measured = calibration.load(self.pack.identity, self.cohort.identity)
-        return Threshold(measured.threshold(DEMO_FMR[comparison]), DEMO_ONLY, self.cohort)
+        if self.settings.threshold == DEMO_ONLY:
+            return Threshold(measured.threshold(DEMO_FMR[comparison]), DEMO_ONLY, self.cohort)
+        try:
+            fmr = self.settings.fmr
+            if comparison == "search":
+                fmr = calibration.per_comparison(self.settings.fpir, people)
+            return Threshold(measured.threshold(fmr), measured.said(fmr), self.cohort)
+        except BadInput as unsupported:
+            raise Refused("gate-uncalibrated", unsupported.sentence) from None
 
     def close(self) -> None:
         """Let go of files and wipe keys."""

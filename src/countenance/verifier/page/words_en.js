@@ -180,6 +180,7 @@ const ENGLISH = {
   "value.comparison.search": "with the measurements of everybody who agreed to it",
   "value.sure.read": "the text itself was read",
   "value.sure.second-hand": "read in a digest that quotes it",
+  "value.threshold.calibrated": "measured: its rate is in venue.toml",
   "value.threshold.demo-only": "for demonstrations only: not measured at this venue",
   "value.threshold.none": "none",
   "value.regime.cn": "China",

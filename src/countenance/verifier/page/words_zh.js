@@ -180,6 +180,7 @@ const CHINESE = {
   "value.comparison.search": "与所有同意者的特征比对",
   "value.sure.read": "已阅读原文",
   "value.sure.second-hand": "据引用原文的摘要",
+  "value.threshold.calibrated": "已测定：误识率见 venue.toml",
   "value.threshold.demo-only": "仅供演示：未在本场所测定",
   "value.threshold.none": "无",
   "value.regime.cn": "中国",
