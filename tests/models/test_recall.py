@@ -9,9 +9,12 @@ import pytest
 from photographs import frame, portraits, shared
 
 from countenance.errors import BadInput
+from countenance.evaluation import finding
 from countenance.vision import quality
 from countenance.vision.detect import Detection
 from countenance.vision.pack_runtime import FacePack
+from countenance.vision.session import Session
+from countenance.vision.yunet import YunetDetector
 
 SMALLEST = 40
 
@@ -62,3 +65,29 @@ def test_portraits_have_the_one_face(pack: FacePack) -> None:
         policy = quality.Policy(smallest_face_px=80)
         face = quality.the_one_face(pack.detect(picture, 80), picture, policy)
         assert face.score > 0.8
+
+
+@pytest.mark.parametrize("file", ["yunet_n_dynamic.onnx", "yunet_n_320.onnx"])
+def test_yunet_finds_every_nose_and_its_own_points_are_near(file: str) -> None:
+    paths = noses()
+    place = next(iter(paths)).parents[2] / "models" / "yunet" / file
+    detector = YunetDetector(Session(place.read_bytes()))
+    found = finding.run(place.parents[2] / "faces/compreface", {p.name: list(n) for p, n in paths.items() if n},
+                        detector, SMALLEST, lambda _done, _all: None)
+    assert (found["found"], found["faces_without_a_nose"]) == (46, 0)
+    assert found["recall"] >= 0.97
+    for path, wanted in paths.items():
+        picture = frame(path)
+        for face in detector.detect(picture, max(SMALLEST, max(picture.size) / 25)):
+            nose = min(wanted, key=lambda one: (one[0] - face.points[2][0]) ** 2 + (one[1] - face.points[2][1]) ** 2)
+            off = ((nose[0] - face.points[2][0]) ** 2 + (nose[1] - face.points[2][1]) ** 2) ** 0.5
+            assert off < 0.3 * face.box.width
+            assert face.points[0][0] < face.points[1][0]  # the eye on the left of the picture comes first
+
+
+def test_yunet_finds_nobody_where_nobody_is() -> None:
+    (path,) = [path for path in shared("faces/compreface", 18) if path.name == "017_0.jpg"]
+    (dogs,) = [path for path in shared("faces/scenes", 12) if path.name == "dogs.jpg"]
+    place = path.parents[2] / "models" / "yunet" / "yunet_n_dynamic.onnx"
+    detector = YunetDetector(Session(place.read_bytes()))
+    assert [detector.detect(frame(empty), SMALLEST) for empty in (path, dogs)] == [[], []]

@@ -55,6 +55,9 @@ class StubPack:
     dim = 128
     step = packs.load().manifest.step
 
+    def own(self, name: str) -> Path | None:
+        return None
+
     def detect(self, frame: Frame, smallest_face_px: float) -> list[Detection]:
         width, height = frame.size
         side = smallest_face_px * 1.25

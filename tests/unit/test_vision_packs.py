@@ -37,6 +37,7 @@ def code(fault: pytest.ExceptionInfo[ModelFault]) -> str:
 
 def test_the_default_pack_says_what_it_is() -> None:
     assert packs.names() == ["dlib-resnet"]
+    assert packs.bundled() == ["auraface", "buffalo-l", "dlib-resnet", "yunet-sface"]
     shown = packs.load().describe()
     assert (shown["dim"], shown["metric"], shown["licence"]) == (128, "euclidean", "CC0-1.0")
     assert [file["role"] for file in shown["files"]] == ["detector", "landmarks", "embedder"]

@@ -24,12 +24,14 @@ def cohort(
     named: Annotated[str, typer.Option(help="What the data set is called, for everybody who reads a threshold.")],
     group: Annotated[list[str] | None, typer.Option(
         help="NAME=FILE: identities of one group, a line each; shown beside the rates.")] = None,
+    pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
     plot: Annotated[Path | None, typer.Option(help="Draw DET curves into this new SVG file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the cohort of nobody, and calibrate with it on people that it has not seen.
 
-    Photographs are compared under a permit that opens no venue. Some 0.05 s a photograph.
+    Photographs are compared under a permit that opens no venue. Some 0.05 s a photograph. Both files are used once they
+    lie as cohort.json and calibration.json in the pack's folder of the models folder (docs/models.md).
     """
     from countenance.evaluation import fit_cohort, plots
     from countenance.evaluation.calibrating import calibrate
@@ -40,7 +42,7 @@ def cohort(
     groups = dict(_group(one) for one in group or [])
     with reserved(out) as write, reserved(calibration) as write_calibration, reserved(plot) as draw:
         with progress("Measuring photographs, then fitting", as_json) as update:
-            made = calibrate(folder, named, groups, update)
+            made = calibrate(folder, named, groups, update, pack=pack)
         found = made.calibration
         write(made.text)
         write_calibration(found.text())
@@ -55,13 +57,17 @@ def show(
     pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
     as_json: JsonOption = False,
 ) -> None:
-    """Show the calibration that ships with a model: thresholds, what they rest on, and how large a gallery may be."""
+    """Show a model's calibration: thresholds, what they rest on, and how large a gallery may be.
+
+    It is the one that ships with the model, or the one that was measured here.
+    """
     from countenance.matching import calibration as calibrations
     from countenance.matching import cohort as cohorts
     from countenance.vision import packs
 
-    identity = packs.load(pack).identity
-    found = calibrations.load(identity, cohorts.load(identity).identity)
+    opened = packs.load(pack)
+    cohort = cohorts.load(opened.identity, opened.own("cohort.json"))
+    found = calibrations.load(opened.identity, cohort.identity, opened.own("calibration.json"))
     largest = found.largest_gallery(fpir)
     print_out(as_json, _value(found) | {"fpir": fpir, "largest_gallery": largest}, *_table(found), "",
               f"1:N at FPIR {fpir:g}: at most {largest:,} people.", f"Measured on {found.dataset}, {found.date}.")

@@ -49,6 +49,12 @@ def evaluate(
     raw: Annotated[bool, typer.Option("--raw", help="Without normalisation.")] = False,
     pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
     out: Annotated[Path | None, typer.Option(help="A new folder for scores, report and plot.")] = None,
+    noses: Annotated[Path | None, typer.Option(
+        help="A CSV file of noses in FOLDER's pictures: image, nose_x, nose_y. Are faces found there?", exists=True,
+        dir_okay=False)] = None,
+    detector: Annotated[Path | None, typer.Option(
+        help="A YuNet file (ONNX), for --noses, instead of the pack's detector.", exists=True, dir_okay=False)] = None,
+    smallest: Annotated[int, typer.Option(min=20, help="How wide a face is at least, in pixels, for --noses.")] = 40,
     unlinkability: Annotated[bool, typer.Option(
         "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
     people: Annotated[int, typer.Option(min=50, max=5_000, help="Made-up people, for --unlinkability.")] = 1_000,
@@ -63,11 +69,15 @@ def evaluate(
     Photographs are compared under a permit that opens no venue; some 0.03 s each. FMR: strangers taken for one
     person. FNMR: one person taken for two. Intervals are of 95 %, by identity.
 
+    --noses: how many faces are found, in pictures with the positions of noses given.
+
     --unlinkability: D_sys of everything stored in two venues, and before and after a renewal, with keys secret and
     with keys disclosed, on made-up people. Some 0.2 s a person; ends with 1 where ciphertexts alone link.
     """
     if unlinkability:
         _unlinkability(people, photos, plot, as_json)
+    elif folder is not None and noses is not None:
+        _noses(folder, noses, detector, pack, smallest, as_json)
     elif folder is not None or (pairs is not None and root is not None):
         _photographs(_Asked(folder, pairs, root, groups, fmr, gallery, raw, pack, out), as_json)
     else:
@@ -89,6 +99,25 @@ def _unlinkability(people: int, photos: Path | None, plot: Path | None, as_json:
     print_out(as_json, report.value() | {"says": list(_says(report))}, *_table(report))
     if report.ciphertexts_link():
         raise typer.Exit(1)
+
+
+def _noses(folder: Path, file: Path, detector: Path | None, pack: str, smallest: int, as_json: bool) -> None:
+    from countenance.evaluation import finding
+    from countenance.vision.pack_runtime import FacePack
+    from countenance.vision.session import Session
+    from countenance.vision.yunet import YunetDetector
+
+    wanted = finding.listed(file)
+    finds: finding.Finds
+    name, finds = (pack, FacePack.open(pack)) if detector is None else (
+        detector.name, YunetDetector(Session(detector.read_bytes())))
+    with progress("Looking for faces", as_json) as update:
+        found = finding.run(folder, wanted, finds, smallest, update)
+    low, high = found["recall_interval"]
+    print_out(as_json, {"detector": name, "smallest_face_px": smallest} | found,
+              f"{name}: {found['found']} of {found['noses']} noses lie in a face that was found "
+              f"(recall {found['recall']:.3f}, 95 % interval {low:.3f} to {high:.3f}).",
+              f"Faces without a nose: {found['faces_without_a_nose']}.", *(f"  missed: {m}" for m in found["missed"]))
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def run(folder: Path | None, listed: tuple[Path | None, Path | None], groups: Pa
     members = _groups(groups)
     pairs, root = listed
     data = trial_data.pairs(pairs, root) if pairs and root else trial_data.folder(folder or Path())
-    held: AnyCohort = Unnormalised(pack.identity) if raw else cohort.load(pack.identity)
+    held: AnyCohort = Unnormalised(pack.identity) if raw else cohort.load(pack.identity, pack.own("cohort.json"))
     scored = trial_data.score(data, pack, held, progress)
-    return Found(scored, held, None if raw else _shipped(pack.identity, held.identity), members)
+    return Found(scored, held, None if raw else _shipped(pack, held.identity), members)
 
 
 def reported(found: Found, fmr: float, gallery: int) -> dict[str, Any]:
@@ -116,9 +116,9 @@ def _percent(rate: float | None) -> str:
     return "no pairs" if rate is None else f"{100 * rate:.3g}%"
 
 
-def _shipped(pack: str, held: str) -> Calibration | None:
+def _shipped(pack: FacePack, held: str) -> Calibration | None:
     try:
-        return calibration.load(pack, held)
+        return calibration.load(pack.identity, held, pack.own("calibration.json"))
     except ModelFault as fault:
         if fault.code != "calibration-missing":
             raise

@@ -16,6 +16,7 @@ from countenance.evaluation.report import curve
 from countenance.matching import cohort
 from countenance.matching.calibration import Calibration
 from countenance.vision.pack_runtime import FacePack
+from countenance.vision.packs import DEFAULT
 
 SCRIPT = "countenance calibrate cohort"
 
@@ -30,13 +31,13 @@ class Made:
 
 
 def calibrate(folder: Path, named: str, groups: dict[str, set[str]], progress: Callable[[int, int], None],
-              shape: Shape | None = None) -> Made:
+              shape: Shape | None = None, pack: str = DEFAULT) -> Made:
     """Fit a cohort and calibrate with it. `groups`: identities by the name of a group.
 
     Raises BadInput: dataset-empty, cohort-too-few, rate-unsupported; ModelFault.
     """
     shape = shape or Shape()
-    evaluation = Evaluation(listed(folder), FacePack.open())
+    evaluation = Evaluation(listed(folder), FacePack.open(pack))
     steps = len(evaluation.photographs) + fit_cohort.FOLDS
     kept, vectors = evaluation.measured(lambda done, _all: progress(done, steps))
     some = fit_cohort.photographs_that_count([one.identity for one in kept])

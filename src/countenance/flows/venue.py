@@ -151,7 +151,7 @@ class Venue:
     def cohort(self) -> cohort.Cohort:
         """Return the cohort that scores are normalised with, drawn at first use. Raises ModelFault(cohort-*)."""
         if self._cohort is None or self._cohort.pack != self.pack.identity:
-            self._cohort = cohort.load(self.pack.identity)
+            self._cohort = cohort.load(self.pack.identity, self.pack.own("cohort.json"))
         return self._cohort
 
     @property
@@ -187,7 +187,7 @@ class Venue:
             raise Refused("gate-uncalibrated", "This gate has no calibration, so no face opens it.")
         if self.settings.threshold not in {DEMO_ONLY, CALIBRATED}:
             raise Refused("gate-uncalibrated", "This program does not know the threshold in venue.toml.")
-        measured = calibration.load(self.pack.identity, self.cohort.identity)
+        measured = calibration.load(self.pack.identity, self.cohort.identity, self.pack.own("calibration.json"))
         if self.settings.threshold == DEMO_ONLY:
             return Threshold(measured.threshold(DEMO_FMR[comparison]), DEMO_ONLY, self.cohort)
         try:

@@ -17,12 +17,13 @@ _BY_STATUS = {
     401: """code-unknown key-expired key-needed key-revoked key-unknown me-code-unknown
         one-time-code-unknown passkey-failed session-expired session-unknown sign-in-failed
         sign-in-needed""",
-    403: """address-private comparison-refused consent-channel consent-other-purpose console-only
-        csrf-missing embedding-refused enrolment-crossed feature-copied gate-uncalibrated
-        idempotency-secret key-collection key-other-gate key-other-purpose key-role-higher
-        list-other-venue not-verified offsite-none operator-off other-site owner-only pack-other
-        permit-copied permit-door permit-expired permit-forged permit-issuer permit-scope permit-spent
-        press-missing press-old press-used purpose-other regime-banned role-refused""",
+    403: """address-private comparison-refused consent-channel consent-other-purpose console-only csrf-missing
+        embedding-refused enrolment-crossed feature-copied gate-uncalibrated idempotency-secret
+        key-collection key-other-gate key-other-purpose key-role-higher list-other-venue
+        model-licence model-non-commercial not-verified offsite-none operator-off other-site
+        owner-only pack-other permit-copied permit-door permit-expired permit-forged permit-issuer
+        permit-scope permit-spent press-missing press-old press-used purpose-other regime-banned
+        role-refused""",
     404: """api-key-unknown consent-missing dead-letter-unknown enrolment-unknown entitlement-missing
         epoch-missing face-unknown file-missing file-unknown gate-unknown household-unknown
         invitation-unknown log-missing notice-missing operator-unknown pass-missing passkey-unknown
@@ -32,49 +33,53 @@ _BY_STATUS = {
     408: """body-slow""",
     409: """consent-act consent-altered consent-ask-again consent-expired consent-lost consent-message
         consent-replaced consent-standing consent-state consent-withdrawn cosignature-missing
-        custody-unknown door-token-expired door-token-from-future door-token-full door-token-other-gate
-        door-token-other-venue door-token-spent drill-running enrolment-abandoned enrolments-waiting
-        epoch-present event-undelivered face-revoked faces-taken gallery-full gallery-stale gate-closed
-        gate-known gate-leased gate-running holder-key-missing idempotency-other idempotency-running
-        key-face list-older list-stale log-forked log-rollback monitor-busy name-taken notice-outdated
-        notice-unchanged operator-name-other operator-name-taken owner-last pass-bound pass-expired
-        pass-other-venue pass-plain pass-retired pass-unknown pass-void passkey-many person-has-pass
-        picture-none purpose-known reference-taken restore-epoch restore-older rotation-late secret-other
-        server-refused store-exists subject-taken sweep-late template-missing ticket-early ticket-expired
-        ticket-too-soon ticket-unclear tickets-stale witness-ahead witness-fork witness-log-signature
-        witness-log-unknown witness-proof witness-refused witness-stale zone-other""",
+        custody-unknown door-token-expired door-token-from-future door-token-full
+        door-token-other-gate door-token-other-venue door-token-spent drill-running
+        enrolment-abandoned enrolments-waiting epoch-present event-undelivered face-revoked
+        faces-taken gallery-full gallery-stale gate-closed gate-known gate-leased gate-running
+        holder-key-missing idempotency-other idempotency-running key-face list-older list-stale
+        log-forked log-rollback model-known monitor-busy name-taken notice-outdated notice-unchanged
+        operator-name-other operator-name-taken owner-last pass-bound pass-expired pass-other-venue
+        pass-plain pass-retired pass-unknown pass-void passkey-many person-has-pass picture-none
+        purpose-known reference-taken restore-epoch restore-older rotation-late secret-other
+        server-refused store-exists subject-taken sweep-late template-missing ticket-early
+        ticket-expired ticket-too-soon ticket-unclear tickets-stale witness-ahead witness-fork
+        witness-log-signature witness-log-unknown witness-proof witness-refused witness-stale
+        zone-other""",
     413: """body-large body-too-large""",
     415: """body-type""",
-    422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable
-        backup-unwritable backup-which base45-malformed bundle-missing bundle-short by-hand-outcome
-        by-hand-reason camera-away camera-none camera-wrong card-size card-text chain-gap
-        checkpoint-altered checkpoint-malformed checkpoint-origin chip-unusable code-characters
-        code-kind code-missing code-several code-size code-too-long code-unreadable cohort-too-few
+    422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable backup-unwritable
+        backup-which base45-malformed bundle-missing bundle-short by-hand-outcome by-hand-reason
+        camera-away camera-none camera-wrong card-size card-text chain-gap checkpoint-altered
+        checkpoint-malformed checkpoint-origin chip-unusable code-characters code-kind
+        code-missing code-several code-size code-too-long code-unreadable cohort-too-few
         consistency-wrong cursor-unknown dataset-faceless demo-not door-token-malformed
-        enrolment-fields entitlement-columns entitlement-lines entitlement-malformed entry-altered
-        entry-malformed entry-too-large event-shape events-other evidence-altered evidence-malformed
-        extra-missing face-cut-off face-size-unusable face-too-small face-unusable facts-other
-        file-exists file-too-large file-unreadable file-unwritable folder-unreadable gate-ca
-        gate-door gate-file-keys gate-file-malformed gate-file-unreadable gate-file-value gate-key
-        gate-lease gate-mode gate-name gate-port gate-secret-missing gate-url groups-unreadable
-        idempotency-key image-animated image-missing image-mode image-too-large image-too-small
-        image-truncated image-unreadable import-columns import-endless import-malformed
-        import-refused import-silent import-url inclusion-wrong key-days key-gate key-label
-        key-pressed key-purposes key-role lan-none lan-unwritable lane-settings lane-tickets-empty
+        enrolment-fields entitlement-columns entitlement-lines entitlement-malformed
+        entry-altered entry-malformed entry-too-large event-shape events-other evidence-altered
+        evidence-malformed extra-missing face-cut-off face-size-unusable face-too-small
+        face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
+        folder-unreadable gate-ca gate-door gate-file-keys gate-file-malformed
+        gate-file-unreadable gate-file-value gate-key gate-lease gate-mode gate-name gate-port
+        gate-secret-missing gate-url groups-unreadable idempotency-key image-animated
+        image-missing image-mode image-too-large image-too-small image-truncated
+        image-unreadable import-columns import-endless import-malformed import-refused
+        import-silent import-url inclusion-wrong key-days key-gate key-label key-pressed
+        key-purposes key-role lan-none lan-unwritable lane-settings lane-tickets-empty
         lane-tickets-other lane-unknown language-unknown leaf-other list-altered list-malformed
-        listen-address listen-open listen-tls log-lost log-size log-unreadable monitor-key no-face
-        not-confirmed note-key note-malformed notice-altered notice-language notice-languages
-        notice-malformed notice-other notice-text operator-name operator-role option-invalid
-        out-exists pack-unknown pairs-file-missing pairs-malformed pairs-outside pass-altered
-        pass-from-future pass-malformed pass-not-delivered pass-not-read pass-too-long passkey-label
-        password-common password-long password-short password-weak plugin-refused prove-whom
-        rate-unsupported rate-unusable receipt-altered receipt-code-malformed receipt-malformed
-        receipt-not-in-log receipt-other-log receipt-unlogged receipt-unpublished recipient-name
-        record-text reference-language reference-missing reference-text request-invalid restore-what
-        root-other root-spec rows-too-many score-not-finite serve-origin serve-tls several-faces
-        signature-missing signature-wrong signer-unknown sklearn-missing subject-missing
-        ticketing-address ticketing-key tickets-other tickets-other-day tickets-other-question
-        tile-altered tile-missing tile-short trials-missing trust-malformed trust-other-log
+        listen-address listen-open listen-tls log-lost log-size log-unreadable model-sha256
+        model-url monitor-key no-face not-confirmed note-key note-malformed notice-altered
+        notice-language notice-languages notice-malformed notice-other notice-text operator-name
+        operator-role option-invalid out-exists pack-unknown pairs-file-missing pairs-malformed
+        pairs-outside pass-altered pass-from-future pass-malformed pass-not-delivered
+        pass-not-read pass-too-long passkey-label password-common password-long password-short
+        password-weak plugin-refused prove-whom rate-unsupported rate-unusable receipt-altered
+        receipt-code-malformed receipt-malformed receipt-not-in-log receipt-other-log
+        receipt-unlogged receipt-unpublished recipient-name record-text reference-language
+        reference-missing reference-text request-invalid restore-what root-other root-spec
+        rows-too-many score-not-finite serve-origin serve-tls several-faces signature-missing
+        signature-wrong signer-unknown sklearn-missing subject-missing ticketing-address
+        ticketing-key tickets-other tickets-other-day tickets-other-question tile-altered
+        tile-missing tile-short trials-missing trust-malformed trust-other-log
         trust-other-receipt venue-id venue-name witness-body witness-body-large witness-key-kind
         witness-name witness-old-large witness-unreachable witness-wrong zone-unusable""",
     429: """attempts""",
@@ -86,11 +91,12 @@ _BY_STATUS = {
         evidence-too-large feed-full gallery-altered gate-secret-open key-altered key-destroyed
         key-missing keys-unknown lane-absent lane-away lane-door lane-keys lane-pack lane-tickets
         list-unreadable log-behind log-damaged log-fenced log-other log-published-other log-signed
-        log-tile model-check-failed model-file-changed model-file-malformed model-file-missing
-        model-graph-unusable model-manifest-invalid model-pack-unknown model-run-failed
-        monitor-state mqtt-large mqtt-password mqtt-refused mqtt-timeout mqtt-tls mqtt-unheard
-        mqtt-unreachable nobody-missing not-ready offsite-missing offsite-newer offsite-same
-        offsite-stale outside-keys outside-malformed outside-open outside-unreadable outside-value
+        log-tile model-acceptance model-check-failed model-download model-file-changed
+        model-file-malformed model-file-missing model-graph-unusable model-manifest-invalid
+        model-pack-unknown model-path model-run-failed model-served-other model-shape monitor-state
+        mqtt-large mqtt-password mqtt-refused mqtt-timeout mqtt-tls mqtt-unheard mqtt-unreachable
+        nobody-missing not-ready offsite-missing offsite-newer offsite-same offsite-stale
+        outside-keys outside-malformed outside-open outside-unreadable outside-value
         portrait-missing purpose-altered recipient-notice recipient-purpose recipient-url
         root-missing root-open root-weak root-wrong sealed-altered server-away settings-keys
         settings-malformed settings-unreadable settings-value signer-missing signer-open

@@ -57,10 +57,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Detection:
-    """One face: where, and how face-like. Above 0; HIGHER is more certain, a higher threshold stricter."""
+    """One face: where, and how face-like. Above 0; HIGHER is more certain, a higher threshold stricter.
+
+    `points`: (x, y) in source pixels, where the detector finds them itself; else none.
+    """
 
     box: Box
     score: float
+    points: tuple[tuple[float, float], ...] = ()
 
 
 class Detector:

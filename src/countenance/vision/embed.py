@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,16 @@ from countenance.errors import BadInput, Refused
 from countenance.features import Probe, quantise
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope
 from countenance.vision.align import CHIP_SIDE
-from countenance.vision.session import Session
 
 MOST_CHIPS = 64
 """Of one call, for a data set. Everything else embeds one face at a time."""
+
+
+class Network(Protocol):
+    """What makes embeddings of chips: a session, or what prepares a chip for one."""
+
+    def run(self, value: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Return (n, dimension) for chips uint8 (n, side, side, 3) RGB. Raises ModelFault."""
 
 
 class Embedder:
@@ -21,44 +29,62 @@ class Embedder:
     Embeddings are compared by Euclidean distance: lower is closer.
     """
 
-    __slots__ = ("__mirrored", "__pack", "__run", "__step")
+    __slots__ = ("__mirrored", "__normalised", "__pack", "__run", "__side", "__step")
 
-    def __init__(self, session: Session, pack: str, step: float, *, mirrored: bool = False) -> None:
-        """`mirrored`: an embedding is the mean of the chip's own and of the mirrored chip's."""
-        self.__run = session.run
+    def __init__(self, network: Network, pack: str, step: float, *, mirrored: bool = False, normalised: bool = False,
+                 side: int = CHIP_SIDE) -> None:
+        """`mirrored`: an embedding is the mean of the chip's own and of the mirrored chip's. `normalised`: it is made
+        one long after that. `side`: of a chip, in pixels.
+        """
+        self.__run = network.run
         self.__mirrored = mirrored
+        self.__normalised = normalised
+        self.__side = side
         self.__pack = pack
         self.__step = step
 
     def embed(self, book: PermitBook, permit: Permit, scope: Scope, chip: NDArray[np.uint8]) -> Probe:
         """Spend `permit` at EMBED for `scope`, then return the probe of one face.
 
-        `chip`: uint8 (150, 150, 3) RGB, aligned. Raises Refused (see PermitBook.spend) before anything
+        `chip`: uint8 (side, side, 3) RGB, aligned. Raises Refused (see PermitBook.spend) before anything
         is looked at, BadInput(chip-unusable, score-not-finite), ModelFault.
         """
         book.spend(permit, Door.EMBED, scope)
-        measured = self.__measured(_batch(chip[None], most=1))[0]
+        measured = self.__measured(_batch(chip[None], 1, self.__side))[0]
         return Probe(quantise(measured, self.__step), self.__pack, permit, self.__step)
 
     def embed_dataset(
         self, book: PermitBook, permit: Permit, scope: Scope, chips: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        """Spend a DATASET permit at EMBED, then return the embeddings of many faces, float32 (n, 128).
+        """Spend a DATASET permit at EMBED, then return the embeddings of many faces, float32 (n, dimension).
 
-        `chips`: uint8 (n, 150, 150, 3) RGB, aligned, n up to 64. Raises Refused (see PermitBook.spend;
+        `chips`: uint8 (n, side, side, 3) RGB, aligned, n up to 64. Raises Refused (see PermitBook.spend;
         permit-door for another kind), BadInput(chip-unusable), ModelFault.
         """
         book.spend(permit, Door.EMBED, scope)
         if scope.kind is not Kind.DATASET:
             raise Refused("permit-door", "This kind of permit does not open this door.")
-        return self.__measured(_batch(chips, most=MOST_CHIPS))
+        return self.__measured(_batch(chips, MOST_CHIPS, self.__side))
 
     def embed_pattern(self) -> NDArray[np.float32]:
-        """Return the embedding, (128,), of the fixed pattern below: nobody's face, to check the model."""
-        made: NDArray[np.float32] = self.__measured(pattern(CHIP_SIDE, CHIP_SIDE)[None])[0]
+        """Return the embedding, (dimension,), of the fixed pattern below, before it is made one long: to check a model.
+
+        The pattern is nobody's face.
+        """
+        made: NDArray[np.float32] = self.__averaged(pattern(self.__side, self.__side)[None])[0]
         return made
 
     def __measured(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        made = self.__averaged(chips)
+        if not self.__normalised:
+            return made
+        lengths = np.linalg.norm(made.astype(np.float64), axis=1, keepdims=True)
+        if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+            raise BadInput("score-not-finite", "This capture could not be measured.")
+        unit: NDArray[np.float32] = (made / lengths).astype(np.float32)
+        return unit
+
+    def __averaged(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         if not self.__mirrored:
             return self.__run(chips)
         both = np.concatenate([chips, chips[:, :, ::-1]])
@@ -70,10 +96,10 @@ class Embedder:
         return mean
 
 
-def _batch(chips: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    shaped = chips.dtype == np.uint8 and chips.shape[1:] == (CHIP_SIDE, CHIP_SIDE, 3)
+def _batch(chips: NDArray[np.uint8], most: int, side: int) -> NDArray[np.uint8]:
+    shaped = chips.dtype == np.uint8 and chips.shape[1:] == (side, side, 3)
     if not shaped or not 0 < len(chips) <= most:
-        raise BadInput("chip-unusable", "A chip must be 150 x 150 RGB bytes.")
+        raise BadInput("chip-unusable", f"A chip must be {side} x {side} RGB bytes.")
     return np.ascontiguousarray(chips)
 
 

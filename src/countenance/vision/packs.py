@@ -1,136 +1,78 @@
-"""Model packs: what a pack is, read strictly from its manifest, and its files, read only if unchanged."""
+"""Model packs: those that are known, where their files lie, and their files, read only if unchanged."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
-from countenance.errors import ModelFault
+from countenance.errors import BadInput, ModelFault
+from countenance.vision import models_folder
+from countenance.vision.manifest import DLIB, PACK_NAME, Manifest, ModelFile, parse
 
 DEFAULT = "dlib-resnet"
-_FORMAT = 1
-_Record = TypeVar("_Record")
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """One file of weights."""
-
-    role: str      # detector, landmarks or embedder
-    name: str
-    size: int      # bytes
-    sha256: str
-    licence: str
-
-
-@dataclass(frozen=True)
-class ErrorRate:
-    """One figure, with where it comes from: nothing is said of accuracy without that."""
-
-    dataset: str
-    measure: str
-    value: float
-    conditions: str
-    origin: str    # published or measured
-    source: str
-    date: str
-
-
-@dataclass(frozen=True)
-class Input:
-    """What one network takes."""
-
-    role: str
-    shape: list[int]        # of one input; 0 stands for any
-    layout: str
-    colour: str
-    mean: list[float]       # subtracted, per colour, of 0 to 255
-    divisor: float
-
-
-@dataclass(frozen=True)
-class Golden:
-    """Outputs for the drawn pattern of `embed.pattern`, and how far off they may be."""
-
-    embedding: list[float]       # the first sixteen of 128
-    embedding_norm: float
-    embedding_tolerance: float
-    heat_peak: float             # highest score on the detector's canvas
-    heat_mean: float
-    heat_cells: int
-    heat_tolerance: float
-    points: list[list[float]]    # pixels
-    points_tolerance: float
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """One pack's manifest, as in `manifests/NAME.toml`; each key is required and no other is allowed."""
-
-    format: int
-    name: str
-    version: str
-    summary: str
-    detects: str
-    aligns: str
-    embeds: str
-    dim: int
-    step: float            # what one step of a template's int8 code is worth
-    mirrored: bool         # an embedding is the mean of the chip's and of the mirrored chip's
-    metric: str
-    package: str           # where the files come from, as a Python distribution's import name
-    folder: str
-    licence: str
-    training_data: str
-    files: list[ModelFile]
-    inputs: list[Input]
-    error_rates: list[ErrorRate]
-    golden: Golden
+MANIFEST = "manifest.toml"
+_LARGEST_MANIFEST = 1 << 20
 
 
 @dataclass(frozen=True)
 class Pack:
-    """A pack that is known here; opening its weights is `pack_runtime.FacePack.open`."""
+    """A pack that is known here; opening its weights is `pack_runtime.FacePack.open`.
+
+    `place`: its folder, or None where its files come with a Python distribution.
+    """
 
     manifest: Manifest
+    place: Path | None = None
 
     @property
     def identity(self) -> str:
         """Return NAME@VERSION+HASH. Templates are bound to it; templates of different packs never meet.
 
-        The hash is over the weights, not over the manifest's wording.
+        The hash is over the weights and what is done with them, not over the manifest's wording.
         """
-        parts = [self.manifest.name, self.manifest.version, self.manifest.metric, str(self.manifest.dim),
-                 str(self.manifest.step), f"mirrored={self.manifest.mirrored}"]
-        parts += sorted(f"{file.role}:{file.sha256}" for file in self.manifest.files)
+        made = self.manifest
+        parts = [made.name, made.version, made.metric, str(made.dim), str(made.step), f"mirrored={made.mirrored}"]
+        if made.detector != DLIB:
+            parts += [made.detector, made.alignment, made.embedder, f"normalised={made.normalised}"]
+            parts += sorted(f"{i.role}:{i.colour}:{i.mean}:{i.divisor}" for i in made.inputs)
+        parts += sorted(f"{file.role}:{file.sha256}" for file in made.files)
         short = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-        return f"{self.manifest.name}@{self.manifest.version}+{short}"
+        return f"{made.name}@{made.version}+{short}"
 
     def file(self, role: str) -> ModelFile:
         """Return the file that plays `role`. Raises ModelFault(model-manifest-invalid)."""
         found = [file for file in self.manifest.files if file.role == role]
         if len(found) != 1:
-            raise _invalid(self.manifest.name)
+            raise ModelFault("model-manifest-invalid",
+                             f"A model pack's manifest is not as it must be ({self.manifest.name}).")
         return found[0]
 
     def path(self, role: str) -> Path:
-        """Return where it lies; its package is found, not imported. Raises ModelFault(model-file-missing)."""
-        spec = importlib.util.find_spec(self.manifest.package)
-        for place in (spec.submodule_search_locations or []) if spec else []:
-            path = Path(place) / self.manifest.folder / self.file(role).name
+        """Return where it lies; a package is found, not imported. Raises ModelFault(model-file-missing, model-path)."""
+        name = self.file(role).name
+        if self.place is not None:
+            path = self.place / name
+            if path.is_symlink():
+                raise ModelFault("model-path", "A model file may not be a link to somewhere else.")
             if path.is_file():
                 return path
-        raise ModelFault("model-file-missing", f"The model file {self.file(role).name} is not installed.")
+            raise ModelFault("model-file-missing", f"The model file {name} is not here; "
+                             f"`countenance models pull {self.manifest.name}` fetches what is known.")
+        spec = importlib.util.find_spec(self.manifest.package)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            path = Path(place) / self.manifest.folder / name
+            if path.is_file():
+                return path
+        raise ModelFault("model-file-missing", f"The model file {name} is not installed.")
 
     def read(self, role: str) -> bytes:
         """Return the file's bytes, once its size and SHA-256 are the manifest's.
 
-        Raises ModelFault: model-file-missing, model-file-changed.
+        Raises ModelFault: model-file-missing, model-file-changed, model-path.
         """
         wanted, path = self.file(role), self.path(role)
         try:
@@ -141,6 +83,19 @@ class Pack:
             raise ModelFault("model-file-changed", f"The model file {wanted.name} is not its manifest's.")
         return data
 
+    def require_accepted(self) -> None:
+        """Refuse a pack from a models folder whose licence nobody accepted. Raises Refused(model-licence)."""
+        if self.place is not None:
+            models_folder.require_accepted(self.place, self.identity)
+
+    def own(self, name: str) -> Path | None:
+        """Return the file of that name, `cohort.json` or `calibration.json`, beside the pack's, where it is one.
+
+        Whoever measured a cohort of their own puts it there; also for the default pack.
+        """
+        path = (self.place or models_folder.folder() / self.manifest.name) / name
+        return path if path.is_file() else None
+
     def describe(self) -> dict[str, Any]:
         """Return everything but the golden outputs, in plain types, for `models show`."""
         shown = asdict(self.manifest)
@@ -148,61 +103,52 @@ class Pack:
         return {"identity": self.identity, **shown}
 
 
-def names() -> list[str]:
-    """Return the names of the packs that come with the program, sorted."""
+def bundled() -> list[str]:
+    """Return the names of the packs whose manifests come with the program, sorted."""
     folder = resources.files("countenance.vision") / "manifests"
     found = [entry.name for entry in folder.iterdir()]
     return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
-def load(name: str = DEFAULT) -> Pack:
-    """Return the pack of that name. Raises ModelFault: model-pack-unknown, model-manifest-invalid."""
-    if name not in names():
-        raise ModelFault("model-pack-unknown", "There is no model pack of that name.")
-    text = (resources.files("countenance.vision") / "manifests" / f"{name}.toml").read_text("utf-8")
-    return Pack(parse(text))
-
-
-def parse(text: str) -> Manifest:
-    """Read a manifest; unknown, missing and mistyped keys raise ModelFault(model-manifest-invalid)."""
+def names() -> list[str]:
+    """Return the names of the packs that can be opened here, sorted."""
+    own = [name for name in bundled() if _bundled(name).package]
+    place = models_folder.folder()
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise _invalid("the text") from fault
-    table["files"] = _records(ModelFile, table.get("files"))
-    table["inputs"] = _records(Input, table.get("inputs"))
-    table["error_rates"] = _records(ErrorRate, table.get("error_rates"))
-    table["golden"] = _record(Golden, table.get("golden"))
-    manifest = _record(Manifest, table)
-    if manifest.format != _FORMAT or manifest.metric != "euclidean" or manifest.step <= 0:
-        raise _invalid("format, metric or step")
-    return manifest
+        there = [path.name for path in place.iterdir() if (path / models_folder.ACCEPTANCE).is_file()]
+    except OSError:
+        there = []
+    return sorted({*own, *(name for name in there if PACK_NAME.fullmatch(name))})
 
 
-def _invalid(where: str) -> ModelFault:
-    return ModelFault("model-manifest-invalid", f"A model pack's manifest is not as it must be ({where}).")
+def load(name: str = DEFAULT) -> Pack:
+    """Return the pack of that name: one that comes with the program, or one in the models folder.
+
+    Raises ModelFault: model-pack-unknown, model-manifest-invalid.
+    """
+    if name in bundled():
+        manifest = _bundled(name)
+        return Pack(manifest, None if manifest.package else models_folder.folder() / name)
+    place = models_folder.folder() / name
+    if not PACK_NAME.fullmatch(name) or not (place / MANIFEST).is_file():
+        raise ModelFault("model-pack-unknown", "There is no model pack of that name.")
+    return from_folder(place)
 
 
-def _records(kind: type[_Record], value: object) -> list[_Record]:
-    if not isinstance(value, list) or not value:
-        raise _invalid(kind.__name__)
-    return [_record(kind, item) for item in value]
+def from_folder(place: Path) -> Pack:
+    """Return the pack whose manifest lies in a folder. Raises BadInput(folder-unreadable), ModelFault."""
+    path = place / MANIFEST
+    try:
+        if path.stat().st_size > _LARGEST_MANIFEST:
+            raise BadInput("file-too-large", "This manifest is larger than 1 MiB.")
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput("folder-unreadable", f"This folder holds no {MANIFEST} that can be read.") from None
+    manifest = parse(text)
+    if manifest.package:
+        raise ModelFault("model-manifest-invalid", "A pack in a folder has its files there, not in a package.")
+    return Pack(manifest, place)
 
 
-def _record(kind: type[_Record], value: object) -> _Record:
-    hints = get_type_hints(kind)
-    wanted = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
-    if not isinstance(value, dict) or value.keys() != wanted:
-        raise _invalid(kind.__name__)
-    for key, item in value.items():
-        if not _fits(item, hints[key]):
-            raise _invalid(f"{kind.__name__}.{key}")
-    return kind(**value)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Tell whether `value` is exactly of a scalar type, or a list of such, however deep."""
-    origin = getattr(hint, "__origin__", None)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, hint.__args__[0]) for item in value)
-    return type(value) is hint
+def _bundled(name: str) -> Manifest:
+    return parse((resources.files("countenance.vision") / "manifests" / f"{name}.toml").read_text("utf-8"))

@@ -11,7 +11,7 @@ from countenance.errors import ModelFault
 
 
 class Session:
-    """One loaded graph with one input and one output; safe for use by several threads.
+    """One loaded graph with one input; safe for use by several threads.
 
     `threads` is for one run: a gate has one visitor at a time and other work on its other cores.
     """
@@ -34,15 +34,26 @@ class Session:
             self._session: Any = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-            self._input = self._session.get_inputs()[0].name
+            (taken,) = self._session.get_inputs()
+            self._input = taken.name
+            self.input_shape: list[int | str | None] = list(taken.shape)
+            self.input_kind = str(taken.type)
+            self.outputs = [made.name for made in self._session.get_outputs()]
+            self.output_shapes: list[list[int | str | None]] = [list(m.shape) for m in self._session.get_outputs()]
         except Exception as fault:  # ONNX Runtime's errors have no common base of their own
             raise ModelFault("model-graph-unusable", "A model's graph cannot be loaded.") from fault
 
     def run(self, value: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the output for `value`; raises ModelFault(model-run-failed)."""
+        """Return the only output for `value`; raises ModelFault(model-run-failed)."""
+        made = self.run_all(value)
+        if len(made) != 1:
+            raise ModelFault("model-run-failed", "A model could not be run on this input.")
+        return made[0]
+
+    def run_all(self, value: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Return every output for `value`, in the order of `outputs`; raises ModelFault(model-run-failed)."""
         try:
-            (result,) = self._session.run(None, {self._input: value})
+            made: list[NDArray[np.float32]] = self._session.run(None, {self._input: value})
         except Exception as fault:  # see above; its text may name values, so it stays in the cause
             raise ModelFault("model-run-failed", "A model could not be run on this input.") from fault
-        made: NDArray[np.float32] = result
         return made
