@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from countenance.cli import main
-from countenance.demo import portraits
+from countenance.evaluation import portraits
 
 TICKETS = "person_ref,household,valid_until,language,contact\ncollins,,2099-12-31,en,\nwen,,2099-12-31,zh,\n"
 

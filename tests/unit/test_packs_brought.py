@@ -337,7 +337,7 @@ def test_a_served_file_that_differs_is_not_kept(
 
 def test_a_manifest_is_trusted_for_its_sum_only(served: tuple[str, dict[str, bytes | str]], models: Path) -> None:
     address, content = served
-    refused(run("pull", f"{address}/manifest.toml", "--accept-licence"), "model-sha256", models)
+    refused(run("pull", f"{address}/manifest.toml", "--accept-licence"), "model-sum", models)
     refused(run("pull", f"{address}/manifest.toml", "--sha256", "0" * 64, "--accept-licence"), "model-served-other",
             models)
     refused(run("pull", "http://example.org/manifest.toml", "--sha256", "0" * 64), "model-url", models)

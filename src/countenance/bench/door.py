@@ -32,8 +32,8 @@ from countenance.bench.place import PORTRAIT
 from countenance.bench.serve_place import AtDoor
 from countenance.bench.serve_process import COMMAND, Server
 from countenance.clock import SystemClock
-from countenance.demo import portraits
 from countenance.errors import ModelFault
+from countenance.evaluation import portraits
 
 Progress = Callable[[int, int], None]
 EVERY_S = 3.0

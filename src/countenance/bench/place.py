@@ -17,8 +17,8 @@ from countenance.consent import notices
 from countenance.consent.acts import act_from_channel
 from countenance.consent.consents import Yes
 from countenance.consent.gate import press
-from countenance.demo import portraits
 from countenance.errors import ModelFault
+from countenance.evaluation import portraits
 from countenance.flows import admit, enrol, found, pad
 from countenance.flows.capture import Timings
 from countenance.flows.opening import open_venue

@@ -20,8 +20,8 @@ from countenance.access.roles import Role
 from countenance.bench import place
 from countenance.bench.place import Progress
 from countenance.clock import SystemClock
-from countenance.demo import portraits
 from countenance.errors import ModelFault
+from countenance.evaluation import portraits
 from countenance.flows import enrol, found, gates, pad
 from countenance.flows.gates import COMPARES, Mode
 from countenance.flows.opening import open_venue

@@ -48,7 +48,8 @@ def enrol(
     pass_out: Annotated[Path, typer.Option("--pass-out", help="Where to write the pass; a new file.")],
     purpose: Annotated[str, typer.Option(
         help="entry.verify (face on the pass), entry.key (key on the pass) or entry.search.")] = "entry.verify",
-    image: Annotated[Path | None, typer.Option(help="A picture of the person, taken now.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(
+        help="A picture of the person, taken now; up to five are averaged, which misses fewer people.")] = None,
     card: Annotated[Path | None, typer.Option("--card", help="Also write a card to print: a new SVG file.")] = None,
     size: Annotated[str, typer.Option(help="Of the card: a6, or bank for a bank card.")] = "a6",
     scan: Annotated[bool, typer.Option(
@@ -73,7 +74,7 @@ def enrol(
         if not agreed:
             _say_no(here, reference, _Paper(pass_out, card, size, scan), as_json)
         else:
-            _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel)), notice, image,
+            _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel)), notice, image or [],
                      _Paper(pass_out, card, size, scan), receipt_out, as_json)
 
 
@@ -142,14 +143,14 @@ def _hand_over(venue: Venue, paper: _Paper) -> Callable[[str], str]:
     return give
 
 
-def _say_yes(venue: Venue, reference: str, answer: Yes, notice: Notice, image: Path | None,
+def _say_yes(venue: Venue, reference: str, answer: Yes, notice: Notice, images: list[Path],
              paper: _Paper, receipt_out: Path | None, as_json: bool) -> None:
     from countenance.flows import enrol as story
 
-    if image is None:
+    if not images:
         raise BadInput("image-missing", "A picture of the person is needed: --image FILE.")
     with _taken_back_on_failure(paper), reserved(receipt_out) as write_receipt:
-        enrolled = story.enrol(venue, reference, notice.purpose, answer, picture(image),
+        enrolled = story.enrol(venue, reference, notice.purpose, answer, [picture(one) for one in images],
                                _hand_over(venue, paper))
         write_receipt(enrolled.receipt)
     print_out(

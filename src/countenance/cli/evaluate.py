@@ -47,6 +47,8 @@ def evaluate(
     fmr: Annotated[float, typer.Option(help="The false match rate whose threshold is applied.")] = 0.001,
     gallery: Annotated[int, typer.Option(min=1, help="People in a gallery, for 1:N figures.")] = 1_000,
     raw: Annotated[bool, typer.Option("--raw", help="Without normalisation.")] = False,
+    quality: Annotated[bool, typer.Option(
+        "--quality", help="Also how FNMR falls as the worst photographs go (ISO/IEC 29794-1), by component.")] = False,
     pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
     out: Annotated[Path | None, typer.Option(help="A new folder for scores, report and plot.")] = None,
     noses: Annotated[Path | None, typer.Option(
@@ -55,6 +57,8 @@ def evaluate(
     detector: Annotated[Path | None, typer.Option(
         help="A YuNet file (ONNX), for --noses, instead of the pack's detector.", exists=True, dir_okay=False)] = None,
     smallest: Annotated[int, typer.Option(min=20, help="How wide a face is at least, in pixels, for --noses.")] = 40,
+    pad: Annotated[int, typer.Option(
+        min=0, max=1_000, help="So many SYNTHETIC capture sessions of each kind: are attacks taken for live?")] = 0,
     unlinkability: Annotated[bool, typer.Option(
         "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
     people: Annotated[int, typer.Option(min=50, max=5_000, help="Made-up people, for --unlinkability.")] = 1_000,
@@ -69,6 +73,9 @@ def evaluate(
     Photographs are compared under a permit that opens no venue; some 0.03 s each. FMR: strangers taken for one
     person. FNMR: one person taken for two. Intervals are of 95 %, by identity.
 
+    --pad: APCER of each species and BPCER, on rendered heads and attacks of the portraits in the public domain; some
+    0.3 s a session.
+
     --noses: how many faces are found, in pictures with the positions of noses given.
 
     --unlinkability: D_sys of everything stored in two venues, and before and after a renewal, with keys secret and
@@ -76,12 +83,14 @@ def evaluate(
     """
     if unlinkability:
         _unlinkability(people, photos, plot, as_json)
+    elif pad:
+        _pad(pad, pack, as_json)
     elif folder is not None and noses is not None:
         _noses(folder, noses, detector, pack, smallest, as_json)
     elif folder is not None or (pairs is not None and root is not None):
-        _photographs(_Asked(folder, pairs, root, groups, fmr, gallery, raw, pack, out), as_json)
+        _photographs(_Asked(folder, pairs, root, groups, fmr, gallery, raw, quality, pack, out), as_json)
     else:
-        raise BadInput("evaluate-what", "Say what to evaluate: a folder, --pairs with --root, or --unlinkability.")
+        raise BadInput("evaluate-what", "Say what to evaluate: a folder, --pairs with --root, --pad, --unlinkability.")
 
 
 def _unlinkability(people: int, photos: Path | None, plot: Path | None, as_json: bool) -> None:
@@ -99,6 +108,16 @@ def _unlinkability(people: int, photos: Path | None, plot: Path | None, as_json:
     print_out(as_json, report.value() | {"says": list(_says(report))}, *_table(report))
     if report.ciphertexts_link():
         raise typer.Exit(1)
+
+
+def _pad(count: int, pack: str, as_json: bool) -> None:
+    from countenance.evaluation import pad
+    from countenance.vision.pack_runtime import FacePack
+
+    opened = FacePack.open(pack)
+    with progress("Making sessions, and judging them", as_json) as update:
+        value = pad.run(count, opened, opened.alignment, update)
+    print_out(as_json, value, *pad.table(value))
 
 
 def _noses(folder: Path, file: Path, detector: Path | None, pack: str, smallest: int, as_json: bool) -> None:
@@ -129,6 +148,7 @@ class _Asked:
     fmr: float
     gallery: int
     raw: bool
+    quality: bool
     pack: str
     out: Path | None
 
@@ -140,7 +160,7 @@ def _photographs(asked: _Asked, as_json: bool) -> None:
     opened = FacePack.open(asked.pack)
     with progress("Measuring photographs", as_json) as update:
         found = accuracy.run(asked.folder, (asked.pairs, asked.root), asked.groups, opened, asked.raw,
-                             update)
+                             update, quality=asked.quality)
         value = accuracy.reported(found, asked.fmr, asked.gallery)
         if asked.out is not None:
             accuracy.write(asked.out, found, value)

@@ -28,6 +28,8 @@ def add(
     mode: Annotated[str, typer.Option(help="pass, pass-and-face or face.")],
     purpose: Annotated[str, typer.Option(help="What it compares for; none where only passes are looked at.")] = "",
     door: Annotated[str, typer.Option(help="Its door's name in outside.toml.")] = "",
+    liveness: Annotated[str, typer.Option(
+        help="none where staff are in sight; prompt asks for a turn of the head, by the API.")] = "none",
     lease_minutes: Annotated[int, typer.Option(help="How long it may go by a copy of the revocation list.")] = 60,
     venue: VenueOption = HERE,
     as_json: JsonOption = False,
@@ -41,7 +43,8 @@ def add(
     except ValueError:
         raise BadInput("gate-mode", f"The modes are: {', '.join(known.value for known in gates.Mode)}.") from None
     with opened(venue) as here, here.store.write() as unit:
-        made = gates.add(unit, gate, what, purpose, door=door, lease_minutes=lease_minutes)
+        made = gates.add(unit, gate, what, purpose, door=door, lease_minutes=lease_minutes,
+                         liveness=liveness)
         gates.tell_others(unit, here, gate, opened=True)
     print_out(as_json, _value(made), f"The gate {gate} is set up.")
 

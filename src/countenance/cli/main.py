@@ -37,6 +37,7 @@ from countenance.cli import (
     operators,
     passes,
     prove,
+    quality,
     receipt,
     record,
     revocations,
@@ -53,7 +54,8 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )
 
-for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate):
+for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate,
+                quality):
     _module.register(app)
 gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),

@@ -126,7 +126,7 @@ def _served(url: str, sha256: str) -> str:
     from countenance.integrations import model_download
 
     if not sha256:
-        raise BadInput("model-sha256", "Say the manifest's SHA-256 (--sha256), from somewhere else than the address.")
+        raise BadInput("model-sum", "Say the manifest's SHA-256 (--sha256), from somewhere else than the address.")
     data = model_download.manifest(url)
     if hashlib.sha256(data).hexdigest() != sha256.lower():
         raise ModelFault("model-served-other", "The manifest that was served is another one; nothing was kept.")

@@ -18,9 +18,10 @@ from countenance.clock import Clock, utc_day
 from countenance.consent import gate, notices
 from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
-from countenance.demo import attacker, portraits, proof
+from countenance.demo import attacker, proof
 from countenance.demo.teller import Teller
 from countenance.errors import Refused
+from countenance.evaluation import portraits
 from countenance.flows import admit, enrol, pad, passes, renew, replace, revocations, rotate, withdraw
 from countenance.flows.found import DEMO_ONLY, LIST, SIGNING, found
 from countenance.flows.opening import open_venue

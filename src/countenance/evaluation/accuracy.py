@@ -33,7 +33,7 @@ class Found:
 
 
 def run(folder: Path | None, listed: tuple[Path | None, Path | None], groups: Path | None, pack: FacePack, raw: bool,
-        progress: Callable[[int, int], None]) -> Found:
+        progress: Callable[[int, int], None], *, quality: bool = False) -> Found:
     """Score what was asked for: a folder, or a file of pairs with its root.
 
     Raises BadInput: dataset-*, pairs-*, groups-*; ModelFault (cohort-missing: calibrate, or take --raw).
@@ -42,7 +42,7 @@ def run(folder: Path | None, listed: tuple[Path | None, Path | None], groups: Pa
     pairs, root = listed
     data = trial_data.pairs(pairs, root) if pairs and root else trial_data.folder(folder or Path())
     held: AnyCohort = Unnormalised(pack.identity) if raw else cohort.load(pack.identity, pack.own("cohort.json"))
-    scored = trial_data.score(data, pack, held, progress)
+    scored = trial_data.score(data, pack, held, progress, quality=quality)
     return Found(scored, held, None if raw else _shipped(pack, held.identity), members)
 
 
@@ -86,8 +86,15 @@ def table(value: dict[str, Any]) -> list[str]:
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     drawn = [" ".join(cell.ljust(width) if at == 0 else cell.rjust(width)
                       for at, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in (head, *rows)]
+    drawn += ["", *_discarded(value["discard"])] if value.get("discard") else []
     eer = "EER: not measurable" if value["eer"] is None else f"EER {value['eer']:.2%}"
     return [*said, *drawn, "", eer, *(["No threshold ships for this model."] if at is None else [])]
+
+
+def _discarded(found: dict[str, list[tuple[float, float]]]) -> list[str]:
+    shares = [f"{share:.0%}" for share, _ in next(iter(found.values()))]
+    return [f"{'FNMR as the worst go, by':<30}" + "".join(f"{share:>8}" for share in shares),
+            *(f"{name:<30}" + "".join(f"{100 * fnmr:>7.2f}%" for _, fnmr in row) for name, row in found.items())]
 
 
 def _rows(value: dict[str, Any]) -> list[list[str]]:

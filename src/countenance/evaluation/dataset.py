@@ -21,6 +21,7 @@ from countenance.matching.cohort import AnyCohort
 from countenance.permits import PermitBook
 from countenance.vision import image
 from countenance.vision.detect import Box
+from countenance.vision.face_quality import Assessment
 from countenance.vision.pack_runtime import FacePack
 
 KINDS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -55,15 +56,17 @@ class Evaluation:
         self._book = PermitBook(SystemClock())
         self._gate = DatasetGate(self._book)
 
-    def measured(self, progress: Callable[[int, int], None]) -> tuple[list[Photograph], NDArray[np.float32]]:
+    def measured(self, progress: Callable[[int, int], None],
+                 quality: list[Assessment] | None = None) -> tuple[list[Photograph], NDArray[np.float32]]:
         """Return the photographs with one usable face and their embeddings (n, dimension).
 
-        The face nearest to the picture's middle counts. Those without one are left out; the caller counts them (FTA).
+        `quality`: where it is to be assessed, a list that takes it for each of those, in order. The face nearest to the
+        picture's middle counts. Those without one are left out; the caller counts them (FTA).
         """
         kept, vectors = [], []
         for done, photograph in enumerate(self.photographs):
             try:
-                vectors.append(self.measure(photograph.path.read_bytes()))
+                vectors.append(self.measure(photograph.path.read_bytes(), quality))
                 kept.append(photograph)
             except BadInput:
                 continue
@@ -73,7 +76,7 @@ class Evaluation:
             raise BadInput("dataset-faceless", "None of these photographs has a usable face.")
         return kept, np.stack(vectors)
 
-    def measure(self, picture: bytes) -> NDArray[np.float32]:
+    def measure(self, picture: bytes, quality: list[Assessment] | None = None) -> NDArray[np.float32]:
         """Return the embedding of the face nearest to one picture's middle. Raises BadInput.
 
         Portraits are framed around whom they are of: in LFW the largest of several is somebody else as often as not.
@@ -87,6 +90,8 @@ class Evaluation:
         chip = self.pack.align(frame, subject)
         measured: NDArray[np.float32] = self.pack.embed_dataset(
             self._book, granted.permit, granted.scope, chip[None])[0]
+        if quality is not None:
+            quality.append(self.pack.assess(frame, faces, subject))
         return measured
 
     def trials(self, vectors: NDArray[np.float32], numbers: NDArray[Any], cohort: AnyCohort) -> Trials:

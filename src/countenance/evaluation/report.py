@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.errors import BadInput
-from countenance.evaluation import rates
+from countenance.evaluation import discard, rates
 from countenance.evaluation.rates import Rate, Trials
 from countenance.evaluation.trial_data import Scored
 from countenance.matching.calibration import Calibration, identification_rate
@@ -44,6 +44,9 @@ def report(scored: Scored, calibration: Calibration | None, fmr: float, groups: 
         value["calibration"] = calibration.said(fmr)
     threshold = shipped if shipped is not None else (value["at_fmr"][f"{fmr:g}"] or {}).get("threshold")
     value["groups"] = {name: _group(scored, members, threshold) for name, members in groups.items()}
+    if scored.quality and threshold is not None and len(mated.scores):
+        value["discard"] = {name: discard.curve(mated.scores, scalars, threshold)
+                            for name, scalars in scored.quality.items()}
     value["identification"] = _identification(value["at_threshold"], gallery)
     return value
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.errors import BadInput
+from countenance.evaluation import discard
 from countenance.evaluation.dataset import Evaluation, Photograph, listed
 from countenance.evaluation.rates import Trials
 from countenance.matching.cohort import AnyCohort
+from countenance.vision.face_quality import Assessment
 from countenance.vision.pack_runtime import FacePack
 
 _LARGEST_LIST = 64 << 20  # bytes of a file of pairs
@@ -41,6 +43,7 @@ class Scored:
     photographs: int
     fta: int
     twice: list[tuple[str, str]] = field(default_factory=list)
+    quality: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def folder(path: Path) -> Data:
@@ -82,17 +85,33 @@ def pairs(file: Path, root: Path) -> Data:
     return Data(photographs, [], found)
 
 
-def score(data: Data, pack: FacePack, cohort: AnyCohort, progress: Progress) -> Scored:
-    """Measure every photograph and score the pairs, under a dataset permit. Raises BadInput(dataset-faceless)."""
+def score(data: Data, pack: FacePack, cohort: AnyCohort, progress: Progress, *, quality: bool = False) -> Scored:
+    """Measure every photograph and score the pairs, under a dataset permit.
+
+    `quality`: assess each photograph as well; of a folder only. Raises BadInput(dataset-faceless).
+    """
     evaluation = Evaluation(data.photographs, pack)
-    kept, vectors = evaluation.measured(progress)
+    assessed: list[Assessment] | None = [] if quality and data.pairs is None else None
+    kept, vectors = evaluation.measured(progress, assessed)
     fta = len(data.photographs) - len(kept)
     names = sorted({one.identity for one in kept})
     numbers = np.searchsorted(np.array(names), np.array([one.identity for one in kept]))
     trials = evaluation.trials(vectors, numbers if data.pairs is None else np.arange(len(kept)), cohort)
     if data.pairs is not None:
         trials = _chosen(trials, data, kept, numbers, len(names))
-    return Scored(trials, names, len(data.photographs), fta, data.twice)
+    return Scored(trials, names, len(data.photographs), fta, data.twice, _of_pairs(kept, assessed or []))
+
+
+def _of_pairs(kept: list[Photograph], assessed: list[Assessment]) -> dict[str, NDArray[np.float64]]:
+    """Return, by component, the worse of both scalars of each mated pair, in the order of the trials."""
+    if not assessed:
+        return {}
+    first, second = np.array(discard.pairs_of([one.identity for one in kept]), np.intp).reshape(-1, 2).T
+    found = {}
+    for name in assessed[0].components:
+        scalars = np.array([float(one.components[name].scalar) for one in assessed])
+        found[name] = np.minimum(scalars[first], scalars[second])
+    return found
 
 
 def _chosen(trials: Trials, data: Data, kept: list[Photograph], numbers: NDArray[np.intp], people: int) -> Trials:

@@ -8,17 +8,18 @@ A gate for passes alone needs no key, no model and no face: whatever happens to 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from countenance.clock import utc_day
 from countenance.consent import gate as consent_gate
 from countenance.errors import BadInput, CountenanceError, Refused
-from countenance.flows import admit, passes, revocations
+from countenance.flows import admit, liveness, passes, revocations
 from countenance.flows.admit import AtGate, Decision, Outcome
 from countenance.flows.capture import Timings
 from countenance.flows.found import SIGNING
 from countenance.flows.gates import Gate, Mode
+from countenance.flows.liveness import Sessions
 from countenance.flows.ports import Camera, Door, no_door
 from countenance.formats.revocations import RevocationList
 from countenance.lane.counts import Tally
@@ -36,12 +37,19 @@ class Shown:
     camera: Camera
     pass_text: str = ""
     pressed: bool = False
+    nonce: str = ""
     together: bool = False
 
 
 def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, tally: Tally,
-           door: Door = no_door) -> Decision:
-    """Answer somebody who is at a gate: `admit` or `refer`, whatever goes wrong. Nothing is raised."""
+           door: Door = no_door, sessions: Sessions | None = None) -> Decision:
+    """Answer somebody who is at a gate: `admit` or `refer`, whatever goes wrong. Nothing is raised.
+
+    `sessions`: the challenges that this gate gave, where it asks for liveness; without them it refers.
+    """
+    if gate.liveness != "none":
+        challenges = sessions or Sessions(venue.clock)
+        shown = replace(shown, camera=liveness.camera(challenges, gate.gate_id, shown.nonce, shown.camera, venue))
     timings = Timings(venue.clock)
     here = AtGate(door=door, together=shown.together, name=gate.gate_id)
 

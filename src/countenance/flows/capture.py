@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from countenance.clock import Clock
 from countenance.consent.gate import Granted
+from countenance.errors import BadInput
 from countenance.features import Probe
 from countenance.flows.ports import Camera
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from countenance.flows.venue import Venue
     from countenance.vision.detect import Detection
+
+
+MOST_CAPTURES = 5
 
 
 @dataclass
@@ -56,13 +60,14 @@ class Place:
     points: list[tuple[float, float]]
 
 
-def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
+def one_face(venue: Venue, camera: Camera, timings: Timings, *, to_enrol: bool = False) -> Chip:
     """Take a picture and return the one face in it. No feature is computed.
 
-    Faces that are too small or outside the zone are dropped here. Raises BadInput (image-*, no-face,
-    several-faces, face-too-small, face-cut-off).
+    Faces that are too small or outside the zone are dropped here. `to_enrol`: a picture that is bad beyond doubt is
+    refused, for years of visits would be measured by it. Raises BadInput (image-*, no-face, several-faces,
+    face-too-small, face-cut-off; to enrol: see `face_quality.require_fit`).
     """
-    from countenance.vision import image, quality
+    from countenance.vision import face_quality, image, quality
 
     picture = camera()
     with timings.of("decode"):
@@ -73,6 +78,9 @@ def one_face(venue: Venue, camera: Camera, timings: Timings) -> Chip:
             found = venue.pack.detect(frame, smallest)
             policy = quality.Policy(smallest_face_px=smallest, most_cut_off=venue.settings.most_cut_off_percent / 100)
             face = quality.the_one_face(found, frame, policy)
+        if to_enrol:
+            with timings.of("quality"):
+                face_quality.require_fit(venue.pack.assess(frame, found, face))
         with timings.of("align"):
             return Chip(venue.pack.align(frame, face), face)
     finally:
@@ -94,6 +102,36 @@ def places(venue: Venue, camera: Camera, most: int, *, points: bool = False) -> 
                 for face in largest]
     finally:
         frame.wipe()
+
+
+def to_enrol(venue: Venue, cameras: Sequence[Camera], timings: Timings) -> list[Chip]:
+    """Take a picture from each camera, of one person, each fit to enrol with. Raises as `one_face`, then none is kept.
+
+    Raises BadInput(captures-many) for more than five.
+    """
+    if not 0 < len(cameras) <= MOST_CAPTURES:
+        raise BadInput("captures-many", f"An enrolment takes one to {MOST_CAPTURES} pictures.")
+    chips: list[Chip] = []
+    try:
+        for camera in cameras:
+            chips.append(one_face(venue, camera, timings, to_enrol=True))
+    except BaseException:
+        for chip in chips:
+            chip.pixels.fill(0)
+        raise
+    return chips
+
+
+def measure_enrolment(venue: Venue, granted: Granted, chips: Sequence[Chip], timings: Timings) -> Probe:
+    """Compute one embedding of all captures under one permit, and wipe them. Raises Refused."""
+    if len(chips) == 1:
+        return measure(venue, granted, chips[0], timings)
+    try:
+        with timings.of("embed"):
+            return venue.pack.embed_several(venue.book, granted.permit, granted.scope, [one.pixels for one in chips])
+    finally:
+        for chip in chips:
+            chip.pixels.fill(0)
 
 
 def measure(venue: Venue, granted: Granted, chip: Chip, timings: Timings) -> Probe:

@@ -8,7 +8,7 @@ A failure before (4) leaves no trace; one after it is undone, keys first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
 from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
-from countenance.flows import intents, passes, people, receipts
-from countenance.flows.capture import Chip, Timings, measure, one_face
+from countenance.flows import capture, intents, passes, people, receipts
+from countenance.flows.capture import Chip, Timings
 from countenance.flows.intents import Intent
 from countenance.flows.people import Profile
 from countenance.flows.ports import Camera, Ticket
@@ -78,15 +78,17 @@ class _Names:
         return self.face if self.face.kind == PASS else None
 
 
-def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
+def enrol(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera | Sequence[Camera],
           hand_over: HandOver, timings: Timings | None = None) -> Enrolled:
     """Enrol one person for one purpose. Raises Refused, BadInput, StoreFault; then nobody is enrolled."""
     return confirm(venue, begin(venue, reference, purpose_id, yes, camera, timings), hand_over)
 
 
-def begin(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera,
+def begin(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera: Camera | Sequence[Camera],
           timings: Timings | None = None) -> Waiting:
     """Take every step up to the pass, which is to be handed over; nobody is enrolled before `confirm`.
+
+    `camera`: one, or up to five that each take a picture of this person; the template is then of all of them.
 
     Raises as `enrol`.
     """
@@ -95,14 +97,15 @@ def begin(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
     ticket = _ticket(venue, reference)                                      # (1)
     purpose = _said_yes(venue, purpose_id, yes)                             # (2)
     known, seen = _known(venue, ticket, purpose_id)
-    chip = one_face(venue, camera, timings)                                 # (3)
+    cameras = [camera] if callable(camera) else camera
+    chips = capture.to_enrol(venue, cameras, timings)                       # (3)
     person = known.person if known else PersonId(random_id())
     names = _names(person, purpose, known)
     with _undone_on_failure(venue, person, purpose_id, names) as begun, venue.keys.at_hand():
         venue.keys.make(names.new())                                        # (4)
         with venue.store.write() as unit:
             _nobody_came_between(venue, unit, ticket, known, seen)
-            pending = _pending(venue, unit, names, purpose, ticket, yes, chip, timings)  # (5)
+            pending = _pending(venue, unit, names, purpose, ticket, yes, chips, timings)  # (5)
             intents.made(unit, begun.intent, pending.rows())
         begun.rows = pending.rows()
         if names.in_pass is not None:
@@ -206,7 +209,7 @@ class _Pending:
 
 
 def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, ticket: Ticket, yes: Yes,
-             chip: Chip, timings: Timings) -> _Pending:
+             chips: Sequence[Chip], timings: Timings) -> _Pending:
     profile = Profile(ticket.reference, ticket.language or yes.language)
     person = names.record.person
     if not names.known:
@@ -215,7 +218,7 @@ def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, 
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
     blank = passes.draft(venue, unit, profile, consent, purpose, place.pack)
-    with measure(venue, granted, chip, timings) as probe:
+    with capture.measure_enrolment(venue, granted, chips, timings) as probe:
         kept = venue.vault.seal(granted.permit, probe, place, blank.custody, names.face, blank.binding())
     add_template(unit, place, consent, purpose, names.face, kept.sealed, state="pending")
     text = passes.issue(venue, unit, replace(blank, secret=kept.secret), person, names.in_pass)

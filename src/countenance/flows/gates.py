@@ -47,6 +47,10 @@ BY_HAND = {
 """Why staff decide by hand: fixed words, because what is said in the clear for ever names nobody."""
 
 
+LIVENESS = ("none", "prompt")
+"""What a gate asks of whoever stands before its camera."""
+
+
 @dataclass(frozen=True)
 class Gate:
     """One gate. `purpose` is empty where no face is compared; `door` is a name in outside.toml."""
@@ -68,10 +72,10 @@ class Gate:
 
 
 def add(unit: Unit, name: str, mode: Mode, purpose: str = "", *, zone: str = "", door: str = "",
-        lease_minutes: int = 60) -> Gate:
-    """Set up a gate, open.
+        lease_minutes: int = 60, liveness: str = "none") -> Gate:
+    """Set up a gate, open. `liveness`: none where staff are in sight; prompt asks for a capture session.
 
-    Raises BadInput(gate-name, gate-mode, gate-lease, gate-door), Refused(gate-known, purpose-*, zone-*).
+    Raises BadInput(gate-name, gate-mode, gate-lease, gate-door, gate-liveness), Refused(gate-known, purpose-*, zone-*).
     """
     if not _NAME.fullmatch(name):
         raise BadInput("gate-name", "A gate's name is 1 to 32 of a-z, 0-9 and dashes.")
@@ -79,11 +83,13 @@ def add(unit: Unit, name: str, mode: Mode, purpose: str = "", *, zone: str = "",
         raise BadInput("gate-lease", "A gate's lease is 1 to 1440 minutes.")
     if door and not (door.isascii() and door.isprintable() and len(door) <= 64):
         raise BadInput("gate-door", "A door's name is at most 64 plain characters.")
+    if liveness not in LIVENESS or (liveness != "none" and mode is Mode.PASS):
+        raise BadInput("gate-liveness", "Liveness is none or prompt; a gate for passes alone looks at no face.")
     zone = _zone(unit, mode, purpose, zone)
     if unit.run(_ROW, {"wanted": name}).one_or_none() is not None:
         raise Refused("gate-known", "There is a gate of this name already.")
     unit.run(insert(schema.gate).values(
-        gate_id=name, zone_id=zone, purpose_id=purpose or None, mode=mode.value, liveness="none", state="open",
+        gate_id=name, zone_id=zone, purpose_id=purpose or None, mode=mode.value, liveness=liveness, state="open",
         closed_by="", door=door, lease_minutes=lease_minutes))
     unit.tell("gate-added", {"gate": name, "mode": mode.value, "purpose": purpose})
     return one(unit, name)

@@ -17,11 +17,12 @@ _BY_STATUS = {
     401: """code-unknown key-expired key-needed key-revoked key-unknown me-code-unknown
         one-time-code-unknown passkey-failed session-expired session-unknown sign-in-failed
         sign-in-needed""",
-    403: """address-private comparison-refused consent-channel consent-other-purpose console-only csrf-missing
-        embedding-refused enrolment-crossed feature-copied gate-uncalibrated idempotency-secret
-        key-collection key-other-gate key-other-purpose key-role-higher list-other-venue
-        model-licence model-non-commercial not-verified offsite-none operator-off other-site
-        owner-only pack-other permit-copied permit-door permit-expired permit-forged permit-issuer
+    403: """address-private comparison-refused consent-channel consent-other-purpose console-only
+        csrf-missing embedding-refused enrolment-crossed feature-copied gate-uncalibrated
+        idempotency-secret key-collection key-other-gate key-other-purpose key-role-higher
+        list-other-venue liveness-not-assessed liveness-not-live model-licence
+        model-non-commercial not-verified offsite-none operator-off other-site owner-only
+        pack-other permit-copied permit-door permit-expired permit-forged permit-issuer
         permit-scope permit-spent press-missing press-old press-used purpose-other regime-banned
         role-refused""",
     404: """api-key-unknown consent-missing dead-letter-unknown enrolment-unknown entitlement-missing
@@ -38,9 +39,10 @@ _BY_STATUS = {
         enrolment-abandoned enrolments-waiting epoch-present event-undelivered face-revoked
         faces-taken gallery-full gallery-stale gate-closed gate-known gate-leased gate-running
         holder-key-missing idempotency-other idempotency-running key-face list-older list-stale
-        log-forked log-rollback model-known monitor-busy name-taken notice-outdated notice-unchanged
-        operator-name-other operator-name-taken owner-last pass-bound pass-expired pass-other-venue
-        pass-plain pass-retired pass-unknown pass-void passkey-many person-has-pass picture-none
+        liveness-late liveness-none liveness-unknown log-forked log-rollback model-known
+        monitor-busy name-taken notice-outdated notice-unchanged operator-name-other
+        operator-name-taken owner-last pass-bound pass-expired pass-other-venue pass-plain
+        pass-retired pass-unknown pass-void passkey-many person-has-pass picture-none
         purpose-known reference-taken restore-epoch restore-older rotation-late secret-other
         server-refused store-exists subject-taken sweep-late template-missing ticket-early
         ticket-expired ticket-too-soon ticket-unclear tickets-stale witness-ahead witness-fork
@@ -50,38 +52,40 @@ _BY_STATUS = {
     415: """body-type""",
     422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable backup-unwritable
         backup-which base45-malformed bundle-missing bundle-short by-hand-outcome by-hand-reason
-        camera-away camera-none camera-wrong card-size card-text chain-gap checkpoint-altered
-        checkpoint-malformed checkpoint-origin chip-unusable code-characters code-kind
-        code-missing code-several code-size code-too-long code-unreadable cohort-too-few
-        consistency-wrong cursor-unknown dataset-faceless demo-not door-token-malformed
-        enrolment-fields entitlement-columns entitlement-lines entitlement-malformed
-        entry-altered entry-malformed entry-too-large event-shape events-other evidence-altered
-        evidence-malformed extra-missing face-cut-off face-size-unusable face-too-small
+        camera-away camera-none camera-wrong captures-many card-size card-text chain-gap
+        checkpoint-altered checkpoint-malformed checkpoint-origin chip-unusable code-characters
+        code-kind code-missing code-several code-size code-too-long code-unreadable
+        cohort-too-few consistency-wrong cursor-unknown dataset-faceless demo-not
+        door-token-malformed enrolment-fields entitlement-columns entitlement-lines
+        entitlement-malformed entry-altered entry-malformed entry-too-large event-shape
+        events-other evidence-altered evidence-malformed extra-missing face-blurred face-bright
+        face-cut-off face-dark face-size-unusable face-tilted face-too-small face-turned
         face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
-        folder-unreadable gate-ca gate-door gate-file-keys gate-file-malformed
-        gate-file-unreadable gate-file-value gate-key gate-lease gate-mode gate-name gate-port
-        gate-secret-missing gate-url groups-unreadable idempotency-key image-animated
-        image-missing image-mode image-too-large image-too-small image-truncated
-        image-unreadable import-columns import-endless import-malformed import-refused
-        import-silent import-url inclusion-wrong key-days key-gate key-label key-pressed
-        key-purposes key-role lan-none lan-unwritable lane-settings lane-tickets-empty
-        lane-tickets-other lane-unknown language-unknown leaf-other list-altered list-malformed
-        listen-address listen-open listen-tls log-lost log-size log-unreadable model-sha256
-        model-url monitor-key no-face not-confirmed note-key note-malformed notice-altered
-        notice-language notice-languages notice-malformed notice-other notice-text operator-name
-        operator-role option-invalid out-exists pack-unknown pairs-file-missing pairs-malformed
-        pairs-outside pass-altered pass-from-future pass-malformed pass-not-delivered
-        pass-not-read pass-too-long passkey-label password-common password-long password-short
-        password-weak plugin-refused prove-whom rate-unsupported rate-unusable receipt-altered
-        receipt-code-malformed receipt-malformed receipt-not-in-log receipt-other-log
-        receipt-unlogged receipt-unpublished recipient-name record-text reference-language
-        reference-missing reference-text request-invalid restore-what root-other root-spec
-        rows-too-many score-not-finite serve-origin serve-tls several-faces signature-missing
-        signature-wrong signer-unknown sklearn-missing subject-missing ticketing-address
-        ticketing-key tickets-other tickets-other-day tickets-other-question tile-altered
-        tile-missing tile-short trials-missing trust-malformed trust-other-log
-        trust-other-receipt venue-id venue-name witness-body witness-body-large witness-key-kind
-        witness-name witness-old-large witness-unreachable witness-wrong zone-unusable""",
+        folder-unreadable frames-malformed frames-many frames-order gate-ca gate-door
+        gate-file-keys gate-file-malformed gate-file-unreadable gate-file-value gate-key
+        gate-lease gate-liveness gate-mode gate-name gate-port gate-secret-missing gate-url
+        groups-unreadable idempotency-key image-animated image-missing image-mode
+        image-too-large image-too-small image-truncated image-unreadable import-columns
+        import-endless import-malformed import-refused import-silent import-url inclusion-wrong
+        key-days key-gate key-label key-pressed key-purposes key-role lan-none lan-unwritable
+        lane-settings lane-tickets-empty lane-tickets-other lane-unknown language-unknown
+        leaf-other list-altered list-malformed listen-address listen-open listen-tls log-lost
+        log-size log-unreadable model-sum model-url monitor-key no-face not-confirmed note-key
+        note-malformed notice-altered notice-language notice-languages notice-malformed
+        notice-other notice-text operator-name operator-role option-invalid out-exists
+        pack-unknown pairs-file-missing pairs-malformed pairs-outside pass-altered
+        pass-from-future pass-malformed pass-not-delivered pass-not-read pass-too-long
+        passkey-label password-common password-long password-short password-weak plugin-refused
+        prove-whom rate-unsupported rate-unusable receipt-altered receipt-code-malformed
+        receipt-malformed receipt-not-in-log receipt-other-log receipt-unlogged
+        receipt-unpublished recipient-name record-text reference-language reference-missing
+        reference-text request-invalid restore-what root-other root-spec rows-too-many
+        score-not-finite serve-origin serve-tls several-faces signature-missing signature-wrong
+        signer-unknown sklearn-missing subject-missing ticketing-address ticketing-key
+        tickets-other tickets-other-day tickets-other-question tile-altered tile-missing
+        tile-short trials-missing trust-malformed trust-other-log trust-other-receipt venue-id
+        venue-name witness-body witness-body-large witness-key-kind witness-name
+        witness-old-large witness-unreachable witness-wrong zone-unusable""",
     429: """attempts""",
     431: """headers-too-large""",
     500: """internal""",

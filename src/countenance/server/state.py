@@ -17,6 +17,7 @@ from countenance.clock import Clock
 from countenance.errors import Refused
 from countenance.flows import enrol
 from countenance.flows.found import PLAIN_COUNTS
+from countenance.flows.liveness import Sessions
 from countenance.lane.counts import Tally
 from countenance.quantities import MINUTE, random_id
 
@@ -127,6 +128,7 @@ class Serving:
         self.limits = Limits(clock)
         self.sign_in = SignIn(clock)
         self.passes = PassAttempts(clock)
+        self.sessions = Sessions(clock)
         self.handed_over = HandedOver(self.venue)
         self.challenges = Challenges(clock)
         self.tally = Tally(self.venue.folder / PLAIN_COUNTS)

@@ -12,6 +12,9 @@ from countenance.features import Probe, quantise
 from countenance.permits import Door, Kind, Permit, PermitBook, Scope
 from countenance.vision.align import CHIP_SIDE
 
+MOST_CAPTURES = 5
+"""Of one person, in one enrolment."""
+
 MOST_CHIPS = 64
 """Of one call, for a data set. Everything else embeds one face at a time."""
 
@@ -53,6 +56,23 @@ class Embedder:
         measured = self.__measured(_batch(chip[None], 1, self.__side))[0]
         return Probe(quantise(measured, self.__step), self.__pack, permit, self.__step)
 
+    def embed_several(
+        self, book: PermitBook, permit: Permit, scope: Scope, chips: list[NDArray[np.uint8]]
+    ) -> Probe:
+        """As `embed`, of up to five captures of one person: the mean of their embeddings, for enrolment only.
+
+        That they are of one person is not asked: asking would be a comparison that nobody agreed to. Raises as `embed`,
+        and Refused(permit-door) for any other kind than ENROL.
+        """
+        book.spend(permit, Door.EMBED, scope)
+        if scope.kind is not Kind.ENROL:
+            raise Refused("permit-door", "This kind of permit does not open this door.")
+        if not 0 < len(chips) <= MOST_CAPTURES or len({chip.shape for chip in chips}) != 1:
+            raise BadInput("chip-unusable", f"An enrolment takes one to {MOST_CAPTURES} captures of one size.")
+        mean: NDArray[np.float32] = self.__measured(_batch(np.stack(chips), MOST_CAPTURES, self.__side)).mean(axis=0)
+        fused = self.__unit(mean[None])[0] if self.__normalised else mean
+        return Probe(quantise(fused, self.__step), self.__pack, permit, self.__step)
+
     def embed_dataset(
         self, book: PermitBook, permit: Permit, scope: Scope, chips: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
@@ -76,8 +96,10 @@ class Embedder:
 
     def __measured(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         made = self.__averaged(chips)
-        if not self.__normalised:
-            return made
+        return self.__unit(made) if self.__normalised else made
+
+    @staticmethod
+    def __unit(made: NDArray[np.float32]) -> NDArray[np.float32]:
         lengths = np.linalg.norm(made.astype(np.float64), axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
             raise BadInput("score-not-finite", "This capture could not be measured.")

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from countenance.errors import ModelFault
 from countenance.features import Probe
 from countenance.permits import Permit, PermitBook, Scope
-from countenance.vision import align, arcface, dlib_format, graphs, packs
+from countenance.vision import align, arcface, dlib_format, face_quality, graphs, packs
 from countenance.vision.cache import cached
 from countenance.vision.detect import SMALLEST_FACE_PX, Box, Detection, Detector
 from countenance.vision.embed import Embedder, pattern
+from countenance.vision.face_quality import Assessment
 from countenance.vision.image import Frame
 from countenance.vision.landmarks import Landmarker, Points
 from countenance.vision.manifest import DLIB, Golden
@@ -66,6 +67,11 @@ class FacePack:
         """See `packs.Pack.identity`."""
         return self._pack.identity
 
+    @property
+    def alignment(self) -> str:
+        """Which five points it has: dlib-5 or arcface-5."""
+        return self._pack.manifest.alignment
+
     def own(self, name: str) -> Path | None:
         """See `packs.Pack.own`."""
         return self._pack.own(name)
@@ -101,6 +107,18 @@ class FacePack:
     def embed(self, book: PermitBook, permit: Permit, scope: Scope, chip: NDArray[np.uint8]) -> Probe:
         """See `Embedder.embed`: spends `permit` first of all."""
         return self._embedder.embed(book, permit, scope, chip)
+
+    def embed_several(
+        self, book: PermitBook, permit: Permit, scope: Scope, chips: list[NDArray[np.uint8]]
+    ) -> Probe:
+        """See `Embedder.embed_several`: spends `permit`, which must be of kind ENROL, first of all."""
+        return self._embedder.embed_several(book, permit, scope, chips)
+
+    def assess(self, frame: Frame, found: list[Detection], face: Detection) -> Assessment:
+        """Return the quality of one of the faces that were found; nothing that tells people apart is computed."""
+        others = [one.box.width * one.box.height for one in found if one is not face]
+        at = face_quality.marks(self.landmarks(frame, face), self._pack.manifest.alignment)
+        return face_quality.assess(frame, at, [face.box.width * face.box.height, *sorted(others, reverse=True)])
 
     def embed_dataset(
         self, book: PermitBook, permit: Permit, scope: Scope, chips: NDArray[np.uint8]

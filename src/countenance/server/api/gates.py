@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from countenance.access.roles import Role, Who
 from countenance.clock import utc_text
-from countenance.errors import StoreFault
+from countenance.errors import Refused, StoreFault
 from countenance.flows import at_a_gate, gates, revocations
 from countenance.flows.admit import Decision
 from countenance.flows.at_a_gate import Shown
@@ -28,6 +28,7 @@ from countenance.server.state import Serving
 from countenance.server.uploads import Picture, camera, field
 from countenance.storage.unit import Unit
 from countenance.vault.keys import signing
+from countenance.vision.liveness.prompts import COLOUR_SECONDS, TURN_SECONDS
 
 IN_CHARGE = frozenset({Role.OWNER, Role.OPERATOR})
 AT_GATE = frozenset({Role.GATE, Role.GATE_STAFF})
@@ -49,12 +50,19 @@ class NewGate(Strict):
     zone: str = ""
     door: str = ""
     lease_minutes: int = 60
+    liveness: Literal["none", "prompt"] = "none"
 
 
 class NewState(Strict):
     """Whether a gate's lane for faces is open."""
 
     state: Literal["open", "closed"]
+
+
+class Screen(Strict):
+    """Whether whoever stands at the gate sees a screen that can show colours."""
+
+    screen: bool
 
 
 class ByHand(Strict):
@@ -83,7 +91,7 @@ def add_gate(here: Here, caller: Caller, body: NewGate) -> dict[str, Any]:
         caller.require_purpose(PurposeId(body.purpose))
     with here.venue.store.write() as unit:
         made = gates.add(unit, body.gate, Mode(body.mode), body.purpose, zone=body.zone, door=body.door,
-                         lease_minutes=body.lease_minutes)
+                         lease_minutes=body.lease_minutes, liveness=body.liveness)
         gates.tell_others(unit, here.venue, body.gate, opened=True)
     return _told(made)
 
@@ -120,7 +128,9 @@ def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Pict
     """Decide about the person in front of a gate.
 
     The body is the picture (headers `countenance-pass`, `countenance-press: 1`), or a form with `image`, `pass`,
-    `press` and `together`. What goes wrong with the person's matter is `refer`, and why is for staff.
+    `press` and `together`. A gate that asks for liveness gets a capture session instead of a picture, as
+    `application/octet-stream`, with the prompt's `nonce` (header `countenance-nonce`): docs/liveness.md. What goes
+    wrong with the person's matter is `refer`, and why is for staff.
     """
     caller.require_gate(gate)
     with here.venue.store.read() as unit:
@@ -132,13 +142,27 @@ def decide(here: Here, caller: Caller, request: Request, gate: str, upload: Pict
     turn = _Turn(here)
     shown = Shown(turn.camera(upload), field(upload, "pass", "countenance-pass", request).strip(),
                   field(upload, "press", "countenance-press", request) in TRUE,
+                  field(upload, "nonce", "countenance-nonce", request).strip(),
                   field(upload, "together", "countenance-together", request) in TRUE)
     door = _Door(here, known, turn.end)
     try:
-        decision = at_a_gate.decide(here.venue, known, shown, here.passes, here.tally, door.open)
+        decision = at_a_gate.decide(here.venue, known, shown, here.passes, here.tally, door.open,
+                                    here.sessions)
     finally:
         turn.end()
     return _answered(here, caller, known, decision, door.token)
+
+
+def draw_prompt(here: Here, caller: Caller, gate: str, body: Screen) -> dict[str, Any]:
+    """Draw what the person at a gate is asked to do; its answer is wanted within 15 seconds, once."""
+    caller.require_gate(gate)
+    known = _known(here, gate)
+    if known.liveness == "none":
+        raise Refused("liveness-none", "This gate asks nobody to do anything.")
+    drawn = here.sessions.begin(gate, screen=body.screen)
+    return {"nonce": drawn.nonce, "direction": drawn.prompt.direction.value,
+            "colours": [one.value for one in drawn.prompt.colours], "colour_seconds": COLOUR_SECONDS,
+            "turn_seconds": TURN_SECONDS, "expires_seconds": drawn.expires}
 
 
 class _Turn:
@@ -253,12 +277,14 @@ def _told(gate: Gate) -> dict[str, Any]:
 
 _ONE = ("gate-unknown",)
 _MINE = ("gate-unknown", "key-other-gate")
+PROMPT = {"nonce": "5f0c…", "direction": "left", "colours": ["red", "blue", "green", "blue"], "colour_seconds": 0.3,
+          "turn_seconds": 3.0, "expires_seconds": 15.0}
 ROUTES = [
     Route("GET", "/v1/gates", list_gates, READERS, "List gates", {"gates": [GATE]}),
     Route("POST", "/v1/gates", add_gate, IN_CHARGE, "Set up a gate", GATE,
           {"gate": "main", "mode": "pass-and-face", "purpose": "entry.verify"},
-          ("gate-name", "gate-mode", "gate-lease", "gate-door", "gate-known", "purpose-unknown", "purpose-other",
-           "zone-unknown", "zone-other", "key-other-purpose"), 201),
+          ("gate-name", "gate-mode", "gate-lease", "gate-door", "gate-liveness", "gate-known", "purpose-unknown",
+           "purpose-other", "zone-unknown", "zone-other", "key-other-purpose"), 201),
     Route("GET", "/v1/gates/{gate}", show_gate, READERS, "Show a gate", GATE, errors=_MINE),
     Route("PUT", "/v1/gates/{gate}/state", set_gate_state, IN_CHARGE, "Open or close a gate to faces", GATE,
           {"state": "closed"}, (*_ONE, "key-other-purpose")),
@@ -266,6 +292,8 @@ ROUTES = [
           errors=(*_ONE, "key-other-purpose"), status=204),
     Route("POST", "/v1/gates/{gate}/decisions", decide, AT_GATE, "Decide at a gate", ADMITTED,
           errors=(*_MINE, "key-other-purpose"), secret=True, picture=True),
+    Route("POST", "/v1/gates/{gate}/prompts", draw_prompt, AT_GATE, "Draw a prompt for liveness", PROMPT,
+          {"screen": True}, (*_MINE, "liveness-none")),
     Route("POST", "/v1/gates/{gate}/by-hand", decide_by_hand, STAFF, "Decide by hand",
           {"outcome": "admit", "reason": "assistance", "door_token": None},
           {"outcome": "admit", "reason": "assistance"},
