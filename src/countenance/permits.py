@@ -184,10 +184,11 @@ def gallery_scope(kind: Kind, venue: VenueId, purpose: PurposeId, generation: in
     return Scope(kind, venue, purpose, f"gallery:{generation}")
 
 
-def load_scope(venue: VenueId, purpose: PurposeId, generation: int, templates: Iterable[str]) -> Scope:
-    """Return the scope of a permit to hold exactly these templates in memory."""
+def load_scope(venue: VenueId, purpose: PurposeId, generation: int, templates: Iterable[str], *,
+               calibrates: bool = False) -> Scope:
+    """Return the scope of a permit to hold exactly these templates in memory, or to compare them with each other."""
     listed = hashlib.sha256("\n".join(sorted(templates)).encode()).hexdigest()
-    return Scope(Kind.LOAD, venue, purpose, f"gallery:{generation}:{listed}")
+    return Scope(Kind.CALIBRATE if calibrates else Kind.LOAD, venue, purpose, f"gallery:{generation}:{listed}")
 
 
 def dataset_scope(folder_digest: str) -> Scope:

@@ -70,5 +70,6 @@ def test_a_photograph_is_not_a_template(tmp_path: object) -> None:
     readers = {module.name for module in modules() if "image.decode" in ast.unparse(module.tree)
                or "import decode" in ast.unparse(module.tree)}
     assert readers == {"flows.capture", "flows.liveness", "evaluation.dataset", "evaluation.finding",
+                       "evaluation.altered",
                        "demo.attacker", "demo.mine", "integrations.codes"}
     assert SOURCE.is_dir() and tmp_path

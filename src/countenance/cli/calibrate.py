@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from countenance.cli import own_calibration
 from countenance.cli.common import JsonOption, print_out, progress, reserved
 
 if TYPE_CHECKING:
     from countenance.matching.calibration import Calibration
 
 app = typer.Typer(help="Fit what scores and thresholds rest on.", no_args_is_help=True)
+own_calibration.register(app)
 
 
 @app.command("cohort")

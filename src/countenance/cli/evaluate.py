@@ -59,6 +59,8 @@ def evaluate(
     smallest: Annotated[int, typer.Option(min=20, help="How wide a face is at least, in pixels, for --noses.")] = 40,
     pad: Annotated[int, typer.Option(
         min=0, max=1_000, help="So many SYNTHETIC capture sessions of each kind: are attacks taken for live?")] = 0,
+    altered: Annotated[int, typer.Option(
+        min=0, help="Blur, darken, shrink and cover one of two photographs of so many people: who is missed?")] = 0,
     unlinkability: Annotated[bool, typer.Option(
         "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
     people: Annotated[int, typer.Option(min=50, max=5_000, help="Made-up people, for --unlinkability.")] = 1_000,
@@ -73,6 +75,8 @@ def evaluate(
     Photographs are compared under a permit that opens no venue; some 0.03 s each. FMR: strangers taken for one
     person. FNMR: one person taken for two. Intervals are of 95 %, by identity.
 
+    --altered: faces not found and people missed as one of two photographs gets worse in known ways.
+
     --pad: APCER of each species and BPCER, on rendered heads and attacks of the portraits in the public domain; some
     0.3 s a session.
 
@@ -85,6 +89,8 @@ def evaluate(
         _unlinkability(people, photos, plot, as_json)
     elif pad:
         _pad(pad, pack, as_json)
+    elif folder is not None and altered:
+        _altered(folder, altered, fmr, pack, as_json)
     elif folder is not None and noses is not None:
         _noses(folder, noses, detector, pack, smallest, as_json)
     elif folder is not None or (pairs is not None and root is not None):
@@ -118,6 +124,19 @@ def _pad(count: int, pack: str, as_json: bool) -> None:
     with progress("Making sessions, and judging them", as_json) as update:
         value = pad.run(count, opened, opened.alignment, update)
     print_out(as_json, value, *pad.table(value))
+
+
+def _altered(folder: Path, people: int, fmr: float, pack: str, as_json: bool) -> None:
+    from countenance.evaluation import altered
+    from countenance.matching import calibration, cohort
+    from countenance.vision.pack_runtime import FacePack
+
+    opened = FacePack.open(pack)
+    held = cohort.load(opened.identity, opened.own("cohort.json"))
+    measured = calibration.load(opened.identity, held.identity, opened.own("calibration.json"))
+    with progress("Altering photographs, and measuring them", as_json) as update:
+        value = altered.run(folder, opened, held, measured, fmr, people, update)
+    print_out(as_json, value, *altered.table(value))
 
 
 def _noses(folder: Path, file: Path, detector: Path | None, pack: str, smallest: int, as_json: bool) -> None:

@@ -7,7 +7,7 @@ What it asks before each kind:
     VERIFY     that person's live consent to the notice in force; the venue in order
     SEARCH     a press, once and fresh; the gallery in memory is exactly the people with live consents
     DATASET    a folder of photographs; no venue at all, so the permit fits no venue's doors
-    CALIBRATE  comes with the accuracy issue
+    CALIBRATE  live consents of each person to both, the search and its calibration; the venue in order
 
 "The venue in order": neither store was put back to an earlier state, the clock was not set back, the sweep has
 run, and no rotation that was promised to somebody who withdrew is late.
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -126,6 +127,26 @@ class ConsentGate:
             members = self._members(unit, purpose)
         return self._granted(load_scope(self._venue, purpose, members.generation, members.templates)), members
 
+    def calibrate(self, purpose: PurposeId, own: PurposeId) -> tuple[Granted, Members]:
+        """Permit to compare with each other the templates of those who agreed to the purpose and to `own`, too.
+
+        Raises Refused (consent-missing where nobody did, purpose-*), StoreFault.
+        """
+        with self._store.read() as unit:
+            unit.require_forward()
+            self._in_order(unit)
+            self._compares(unit, purpose, "search")
+            members = self._members(unit, purpose)
+            agreed = {row.person_id for row in self._agreed(unit, own)}
+            template = schema.template
+            theirs = frozenset(row.template_id for row in unit.run(select(template.c.template_id, template.c.person_id)
+                               .where(template.c.purpose_id == purpose)) if row.person_id in agreed)
+        members = replace(members, templates=members.templates & theirs)
+        if not members.templates:
+            raise Refused("consent-missing", "Nobody agreed that their face is compared with others' for calibration.")
+        scope = load_scope(self._venue, purpose, members.generation, members.templates, calibrates=True)
+        return self._granted(scope), members
+
     def is_exact(self, unit: Unit, held: Members) -> None:
         """Raise Refused(gallery-stale) unless `held` is still exactly the people with live consents."""
         self._still_exact(unit, held)
@@ -184,14 +205,9 @@ class ConsentGate:
 
     def _members(self, unit: Unit, purpose: PurposeId) -> Members:
         cap = notices.purpose(unit, purpose).gallery_cap
-        hash_in_force = notices.hash_in_force(unit, purpose)
-        template, consent = schema.template, schema.consent
+        template = schema.template
         # Two plain reads, joined here: SQLite without statistics joins these tables in quadratic time.
-        ends: dict[str, int] = {row.consent_id: row.expires_at for row in unit.run(
-            select(consent.c.consent_id, consent.c.expires_at).where(
-                consent.c.purpose_id == purpose, consent.c.state == State.GIVEN.value,
-                consent.c.expires_at > unit.now, consent.c.notice_hash == hash_in_force,
-                consent.c.given_at > consents.asked_from(unit)))}
+        ends: dict[str, int] = {row.consent_id: row.expires_at for row in self._agreed(unit, purpose)}
         rows = [row for row in unit.run(
             select(template.c.template_id, template.c.consent_id).where(
                 template.c.purpose_id == purpose, template.c.state == "live")) if row.consent_id in ends]
@@ -199,6 +215,15 @@ class ConsentGate:
         until = min((ends[row.consent_id] for row in rows), default=unit.now + HOUR)
         names = frozenset(row.template_id for row in rows)
         return Members(purpose, _generation(unit, purpose), Instant(until), names)
+
+    def _agreed(self, unit: Unit, purpose: PurposeId) -> list[Any]:
+        """Return the live consents to the notice in force."""
+        consent = schema.consent
+        return list(unit.run(
+            select(consent.c.consent_id, consent.c.person_id, consent.c.expires_at).where(
+                consent.c.purpose_id == purpose, consent.c.state == State.GIVEN.value,
+                consent.c.expires_at > unit.now, consent.c.notice_hash == notices.hash_in_force(unit, purpose),
+                consent.c.given_at > consents.asked_from(unit))))
 
     def _within_cap(self, number: int, cap: int) -> None:
         if number > cap:

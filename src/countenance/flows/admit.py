@@ -112,7 +112,7 @@ def by_face(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, ga
     if gate.revoked is not None:
         revocations.require_fresh(gate.revoked, venue.clock.now())
     held, granted = venue.galleries.search_permit(purpose, pressed)         # (1) (2) (3)
-    threshold = venue.threshold("search", len(held.owners))  # stricter, the more people there are
+    threshold = venue.threshold("search", len(held.owners), purpose)  # stricter, the more people there are
     chip = one_face(venue, camera, timings)                                 # (4) (5) (6)
     with measure(venue, granted, chip, timings) as probe, timings.of("search"):   # (7)
         with venue.store.read() as unit:  # as above

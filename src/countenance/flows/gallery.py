@@ -118,7 +118,7 @@ class Galleries:
         with venue.store.read() as unit:
             tickets = self._tickets(unit)
         granted, members = venue.gate.load(purpose)
-        rows = self._entitled(self._rows(purpose, members))
+        rows = self._entitled(self.rows(purpose, members))
         stored = [stored_template(row) for row in rows]
         opened = venue.vault.open_gallery(granted.permit, purpose, members.generation, members.templates, stored)
         owners: list[tuple[PersonId, TemplateId]] = []
@@ -133,7 +133,8 @@ class Galleries:
             living(), venue.pack.dim, venue.cohort, purpose, members.generation)
         return Held(index, members, tuple(owners), tickets)
 
-    def _rows(self, purpose: PurposeId, members: Members) -> list[Any]:
+    def rows(self, purpose: PurposeId, members: Members) -> list[Any]:
+        """Return the rows of the members' templates, still sealed, with what says who agreed to what."""
         table, consent = schema.template, schema.consent
         joined = (table.join(schema.person, table.c.person_id == schema.person.c.person_id)
                   .join(consent, table.c.consent_id == consent.c.consent_id))

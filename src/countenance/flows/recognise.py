@@ -42,7 +42,7 @@ def recognise(venue: Venue, purpose: PurposeId, pressed: Press, camera: Camera, 
     timings = Timings(venue.clock)
     venue.threshold("search")  # a gate without one takes no press
     held, granted = venue.galleries.search_permit(purpose, pressed)         # (1) (2)
-    threshold = venue.threshold("search", len(held.owners))
+    threshold = venue.threshold("search", len(held.owners), purpose)
     chip = one_face(venue, camera, timings)                                 # (3)
     with measure(venue, granted, chip, timings) as probe:                   # (4)
         with venue.store.read() as unit:  # the capture took time: whoever withdrew meanwhile is not compared

@@ -18,10 +18,12 @@ from countenance.flows.found import CALIBRATED, CLOSED, DATA, DEMO_ONLY, KEYS, S
 from countenance.flows.ports import Entitlement
 from countenance.matching import calibration, cohort
 from countenance.matching.matcher import Matcher, Threshold
+from countenance.matching.score import as_score
 from countenance.permits import PermitBook
+from countenance.quantities import PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
-from countenance.storage.unit import Store
+from countenance.storage.unit import Store, Unit
 from countenance.transparency.log import Cosigner, Log, Signer
 from countenance.vault.keys import roots, signing
 from countenance.vault.keys.store import KeyStore
@@ -44,6 +46,15 @@ OLDER = {"store-restored", "gone-missing", "gone-malformed", "epoch-older"}
 
 OLDER_MARK = "older"
 """In a data store that was found to be one. Whoever withdraws from it moves its count, which makes it no newer."""
+
+
+STRICTER = "stricter/"
+"""The mark, in thousandths, by which a gallery that calibrated itself is stricter than its calibration."""
+
+
+def stricter_by(unit: Unit, purpose: PurposeId) -> float:
+    """Return by how much a gallery's threshold is lower than its calibration's: 0 or more, whatever stands there."""
+    return max(0.0, (unit.mark(STRICTER + purpose) or 0) / 1_000)
 
 
 class Venue:
@@ -177,8 +188,14 @@ class Venue:
         older = tuple(key.public_bytes_raw() for key in signing.retired(self.folder / SIGNING, "log"))
         return Signer(self.venue_id, self.signer("log").key, self._cosigner, older)
 
-    def threshold(self, comparison: str, people: int = 1) -> Threshold:
+    def calibration(self) -> calibration.Calibration:
+        """Return what thresholds rest on: what ships, or what was measured here. Raises ModelFault(calibration-*)."""
+        return calibration.load(self.pack.identity, self.cohort.identity, self.pack.own("calibration.json"))
+
+    def threshold(self, comparison: str, people: int = 1, purpose: PurposeId | None = None) -> Threshold:
         """Return the threshold of a comparison, "verify", or "search" among so many people.
+
+        `purpose`: of a search, whose gallery may have calibrated itself: then it is stricter, never looser.
 
         Raises Refused(gate-uncalibrated): a gate without a calibration does not open, nor one whose calibration
         cannot support the rate that was settled, among so many; ModelFault.
@@ -187,16 +204,21 @@ class Venue:
             raise Refused("gate-uncalibrated", "This gate has no calibration, so no face opens it.")
         if self.settings.threshold not in {DEMO_ONLY, CALIBRATED}:
             raise Refused("gate-uncalibrated", "This program does not know the threshold in venue.toml.")
-        measured = calibration.load(self.pack.identity, self.cohort.identity, self.pack.own("calibration.json"))
+        measured = self.calibration()
         if self.settings.threshold == DEMO_ONLY:
             return Threshold(measured.threshold(DEMO_FMR[comparison]), DEMO_ONLY, self.cohort)
         try:
             fmr = self.settings.fmr
             if comparison == "search":
                 fmr = calibration.per_comparison(self.settings.fpir, people)
-            return Threshold(measured.threshold(fmr), measured.said(fmr), self.cohort)
+            stricter = self._stricter_by(purpose) if purpose else 0.0
+            return Threshold(as_score(float(measured.threshold(fmr)) - stricter), measured.said(fmr), self.cohort)
         except BadInput as unsupported:
             raise Refused("gate-uncalibrated", unsupported.sentence) from None
+
+    def _stricter_by(self, purpose: PurposeId) -> float:
+        with self.store.read() as unit:
+            return stricter_by(unit, purpose)
 
     def close(self) -> None:
         """Let go of files and wipe keys."""

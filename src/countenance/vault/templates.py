@@ -121,14 +121,18 @@ class TemplateVault:
         self._faces.with_pass(shown.key, shown.digest, lambda _key: b"")
 
     def open_gallery(
-        self, permit: Permit, purpose: PurposeId, generation: int, members: Iterable[str], stored: Sequence[Stored]
+        self, permit: Permit, purpose: PurposeId, generation: int, members: Iterable[str], stored: Sequence[Stored], *,
+        calibrates: bool = False,
     ) -> Iterator[Codes | None]:
         """Give the codes of a gallery, in order, for re-sealing in memory; None where the key no longer exists.
+
+        `calibrates`: for its own calibration, under the permit for that.
 
         `members` is what the gate listed; whatever of it is asked for must be of that purpose. Spends OPEN, for all.
         """
         members = frozenset(members)
-        self._book.spend(permit, Door.OPEN, load_scope(self._venue, purpose, generation, members))
+        self._book.spend(permit, Door.OPEN, load_scope(self._venue, purpose, generation, members,
+                                                         calibrates=calibrates))
         for one in stored:
             _of_this_gallery(one.place, purpose, members)
         items = [(_face_ref(one), one.place.label(), one.sealed) for one in stored]

@@ -93,6 +93,7 @@ const ENGLISH = {
   "event.gate-opened": "Gate opened for faces",
   "event.gate-closed": "Gate closed for faces",
   "event.gate-added": "Gate set up",
+  "event.threshold-moved": "A gallery's threshold looked at by its own people's faces, who agreed; it goes down or stays",
   "event.gate-state": "Lane for faces of one gate opened or closed",
   "event.by-hand": "Decided by staff at a gate",
   "event.key-made": "API key made",

@@ -93,6 +93,7 @@ const CHINESE = {
   "event.gate-opened": "闸口启用人脸",
   "event.gate-closed": "闸口停用人脸",
   "event.gate-added": "设立闸口",
+  "event.threshold-moved": "以同意者的人脸校准某库的阈值，只会更严或不变",
   "event.gate-state": "某闸口的人脸通道启用或停用",
   "event.by-hand": "闸口工作人员人工处理",
   "event.key-made": "签发接口密钥",

@@ -40,13 +40,14 @@ Verdict = Live | NotLive | NotAssessed
 class Thresholds:
     """HIGHER is stricter, in each. Chosen on made media of other settings than those tested (docs/liveness.md).
 
-    `turned`: degrees from where the head began. `beyond_a_sheet`: distances between the eyes. `along`: which share of
-    that goes the way that the head turned. `colour_lead`: logarithm of light. `model`: the probability of a live face
-    by a network.
+    `turned`: degrees from where the head began. `beyond_a_sheet`: distances between the eyes, and more by
+    `for_each_degree` of the turn, for depth shows the more. `along`: which share goes the way that the head turned.
+    `colour_lead`: logarithm of light. `model`: the probability of a live face by a network.
     """
 
     turned: float = 11.0
-    beyond_a_sheet: float = 0.0235
+    beyond_a_sheet: float = 0.018
+    for_each_degree: float = 0.0005
     along: float = 0.68
     colour_lead: float = 0.015
     model: float = 0.5
@@ -86,7 +87,7 @@ def judged(prompt: Prompt, found: Signals, limits: Thresholds) -> Verdict:
         return NotAssessed("no-turn")
     if found.beyond_a_sheet is None or found.across is None:
         return NotAssessed("track-lost")
-    if found.beyond_a_sheet < limits.beyond_a_sheet:
+    if found.beyond_a_sheet < limits.beyond_a_sheet + limits.for_each_degree * found.turned:
         return NotLive("flat")
     along = 1 - found.across if prompt.direction is Direction.UP else found.across
     if along < limits.along:
