@@ -150,8 +150,9 @@ def test_only_those_who_agreed_to_it_are_compared(venue: Venue, monkeypatch: pyt
     assert done.moved.pairs == 1                                         # the third did not agree
     assert venue.threshold("search", 3, support.SEARCH).score <= before
     withdraw.withdraw(venue, people[0], story.of(support.SEARCH))
-    monkeypatch.setattr(own_calibration, "LEAST_PEOPLE", 1)
-    assert story.run(venue, support.SEARCH).moved.pairs == 0
+    with pytest.raises(BadInput) as fault:
+        story.run(venue, support.SEARCH)
+    assert fault.value.code == "cohort-too-few"                          # one is left
 
 
 def test_what_was_moved_is_logged_and_holds(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:

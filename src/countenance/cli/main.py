@@ -36,6 +36,7 @@ from countenance.cli import (
     notice,
     operators,
     passes,
+    pilot,
     prove,
     quality,
     receipt,
@@ -60,8 +61,8 @@ for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify,
 gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
                       ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
-                      ("models", models), ("calibrate", calibrate), ("bench", bench), ("gate", gate), ("lane", lane),
-                      ("events", events), ("operators", operators), ("apikey", api_keys), ("import", imports)):
+                      ("models", models), ("calibrate", calibrate), ("pilot", pilot),
+                      ("bench", bench), ("gate", gate), ("lane", lane), ("events", events), ("operators", operators), ("apikey", api_keys), ("import", imports)):
     app.add_typer(_group.app, name=_name)
 
 

@@ -29,7 +29,7 @@ BONA_FIDE = "synthetic head"
 SPECIES = ("synthetic photograph, moved", "synthetic photograph, tilted", "synthetic photograph, bent",
            "synthetic screen, replaying another session")
 TUNED_ON, TESTED_ON = "hopper", "collins"
-_SEEDS = {TUNED_ON: 10_000, TESTED_ON: 120_000}
+_SEEDS = {TUNED_ON: 10_000, TESTED_ON: 150_000}
 _MOMENTS = (0.15, 0.45, 0.75, 1.05, 1.3, *(1.5 + 0.22 * step for step in range(11)))
 
 

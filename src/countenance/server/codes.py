@@ -123,5 +123,5 @@ TITLES = {
 BY_CLASS = {"Refused": 403, "BadInput": 422, "StoreFault": 503, "ModelFault": 503}
 """For a code that a later version of a lower room brings before it stands above: the stricter answer, never 200."""
 
-OUTSIDE = ("bench-", "demo-", "evaluate-", "dataset-", "plots-", "scores-")
+OUTSIDE = ("bench-", "demo-", "evaluate-", "dataset-", "pilot-", "plots-", "scores-")
 """Codes that begin so are told on the command line only."""

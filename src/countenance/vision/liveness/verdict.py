@@ -45,7 +45,7 @@ class Thresholds:
     `colour_lead`: logarithm of light. `model`: the probability of a live face by a network.
     """
 
-    turned: float = 11.0
+    turned: float = 9.5
     beyond_a_sheet: float = 0.018
     for_each_degree: float = 0.0005
     along: float = 0.68
