@@ -120,7 +120,7 @@ def test_many_at_once_only_for_a_data_set(desk: Desk) -> None:
 
 def test_there_is_no_other_door(desk: Desk) -> None:
     public = {name for name in dir(desk.embedder) if not name.startswith("_")}
-    assert public == {"embed", "embed_dataset", "embed_pattern"}
+    assert public == {"embed", "embed_several", "embed_dataset", "embed_pattern"}
     assert desk.embedder.embed_pattern.__code__.co_argcount == 1  # itself: it takes no picture
 
 
@@ -140,3 +140,42 @@ def test_the_pattern_is_fixed() -> None:
     assert (drawn.shape, drawn.dtype) == ((240, 320, 3), np.uint8)
     assert drawn[120, 160].tolist() == drawn[120, 159].tolist()
     assert drawn.std() > 20
+
+
+ENROL = person_scope(Kind.ENROL, VenueId("zoo"), PurposeId("entry"), PersonId("ab"))
+
+
+class ByLight:
+    """Stands for the network: its numbers are the chip's light."""
+
+    def run(self, chips: Any) -> Any:
+        return np.repeat(chips.reshape(len(chips), -1).mean(axis=1, keepdims=True) / 255, 128, axis=1)
+
+
+def test_several_captures_make_one_probe_of_their_mean() -> None:
+    book = PermitBook(SetClock(Instant(0)))
+    issue, embedder = book.appoint(), Embedder(ByLight(), "pack@1", 0.01)
+    permit = issue(ENROL)
+    chips = [np.full((150, 150, 3), level, np.uint8) for level in (0, 51, 255)]
+    probe = embedder.embed_several(book, permit, ENROL, chips)
+    assert probe.codes.tolist() == [40] * 128  # the mean of 0, 0.2 and 1, in steps of 0.01
+    with pytest.raises(Refused) as refused:
+        embedder.embed_several(book, permit, ENROL, chips)
+    assert refused.value.code == "permit-spent"
+    unit = Embedder(ByLight(), "pack@1", 0.005, normalised=True)
+    made = unit.embed_several(book, issue(ENROL), ENROL, chips[1:])
+    assert made.codes.tolist() == [18] * 128   # one long: 1 / sqrt(128) is 0.0884
+
+
+@pytest.mark.promise(1)
+def test_several_captures_are_for_an_enrolment_only() -> None:
+    book = PermitBook(SetClock(Instant(0)))
+    issue, embedder = book.appoint(), Embedder(ByLight(), "pack@1", 0.01)
+    for scope in (SCOPE, DATASET):
+        with pytest.raises(Refused) as refused:
+            embedder.embed_several(book, issue(scope), scope, [CHIP])
+        assert refused.value.code == "permit-door"
+    for chips in ([], [CHIP] * 6, [CHIP, CHIP[:100]], [CHIP.astype(float)]):
+        with pytest.raises(BadInput) as bad:
+            embedder.embed_several(book, issue(ENROL), ENROL, chips)  # type: ignore[arg-type]  # one is of floats
+        assert bad.value.code == "chip-unusable"

@@ -28,6 +28,19 @@ TOGETHER = ("Ciphertexts tell who is who WITHOUT keys, which must not be. Chance
             "runs; if it does again, a key or a nonce is not random, or something is stored in the clear.")
 OPENED = "With the keys, templates of one person link. A template that was opened cannot be made harmless."
 
+NosesOption = Annotated[Path | None, typer.Option(
+    help="A CSV file of noses in FOLDER's pictures: image, nose_x, nose_y. Are faces found there?", exists=True,
+    dir_okay=False)]
+DetectorOption = Annotated[Path | None, typer.Option(
+    help="A YuNet file (ONNX), for --noses, instead of the pack's detector.", exists=True, dir_okay=False)]
+AlteredOption = Annotated[int, typer.Option(
+    min=0, help="Blur, darken, shrink and cover one of two photographs of so many people: who is missed?")]
+PadOption = Annotated[int, typer.Option(
+    min=0, max=1_000, help="So many SYNTHETIC capture sessions of each kind: are attacks taken for live?")]
+GroupsOption = Annotated[Path | None, typer.Option(
+    help="A CSV file: identity, group. Rates within each group are shown beside the overall ones.",
+    exists=True, dir_okay=False)]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -41,9 +54,7 @@ def evaluate(
         help="A CSV file of pairs instead: file_x, file_y, Decision (Yes or No).", exists=True, dir_okay=False)] = None,
     root: Annotated[Path | None, typer.Option(
         help="Where the files of --pairs lie.", exists=True, file_okay=False)] = None,
-    groups: Annotated[Path | None, typer.Option(
-        help="A CSV file: identity, group. Rates within each group are shown beside the overall ones.",
-        exists=True, dir_okay=False)] = None,
+    groups: GroupsOption = None,
     fmr: Annotated[float, typer.Option(help="The false match rate whose threshold is applied.")] = 0.001,
     gallery: Annotated[int, typer.Option(min=1, help="People in a gallery, for 1:N figures.")] = 1_000,
     raw: Annotated[bool, typer.Option("--raw", help="Without normalisation.")] = False,
@@ -51,16 +62,11 @@ def evaluate(
         "--quality", help="Also how FNMR falls as the worst photographs go (ISO/IEC 29794-1), by component.")] = False,
     pack: Annotated[str, typer.Option(help="The model pack.")] = "dlib-resnet",
     out: Annotated[Path | None, typer.Option(help="A new folder for scores, report and plot.")] = None,
-    noses: Annotated[Path | None, typer.Option(
-        help="A CSV file of noses in FOLDER's pictures: image, nose_x, nose_y. Are faces found there?", exists=True,
-        dir_okay=False)] = None,
-    detector: Annotated[Path | None, typer.Option(
-        help="A YuNet file (ONNX), for --noses, instead of the pack's detector.", exists=True, dir_okay=False)] = None,
+    noses: NosesOption = None,
+    detector: DetectorOption = None,
     smallest: Annotated[int, typer.Option(min=20, help="How wide a face is at least, in pixels, for --noses.")] = 40,
-    pad: Annotated[int, typer.Option(
-        min=0, max=1_000, help="So many SYNTHETIC capture sessions of each kind: are attacks taken for live?")] = 0,
-    altered: Annotated[int, typer.Option(
-        min=0, help="Blur, darken, shrink and cover one of two photographs of so many people: who is missed?")] = 0,
+    pad: PadOption = 0,
+    altered: AlteredOption = 0,
     unlinkability: Annotated[bool, typer.Option(
         "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
     people: Annotated[int, typer.Option(min=50, max=5_000, help="Made-up people, for --unlinkability.")] = 1_000,

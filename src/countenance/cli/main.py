@@ -62,7 +62,8 @@ gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),
                       ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
                       ("models", models), ("calibrate", calibrate), ("pilot", pilot),
-                      ("bench", bench), ("gate", gate), ("lane", lane), ("events", events), ("operators", operators), ("apikey", api_keys), ("import", imports)):
+                      ("bench", bench), ("gate", gate), ("lane", lane), ("events", events), ("operators", operators),
+                      ("apikey", api_keys), ("import", imports)):
     app.add_typer(_group.app, name=_name)
 
 
