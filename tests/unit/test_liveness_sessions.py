@@ -194,7 +194,7 @@ def test_the_model_of_a_session_counts_against_it_only(pack: FacePack) -> None:
 
 
 def test_pad_is_reported_per_species(pack: FacePack) -> None:
-    said = CliRunner().invoke(app, ["evaluate", "--pad", "3", "--json"])
+    said = CliRunner().invoke(app, ["evaluate", "--pad", "--sessions", "3", "--json"])
     value = json.loads(said.stdout)
     assert value["synthetic"]
     assert set(value["species"]) == set(pad.SPECIES)

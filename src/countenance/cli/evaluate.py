@@ -35,8 +35,8 @@ DetectorOption = Annotated[Path | None, typer.Option(
     help="A YuNet file (ONNX), for --noses, instead of the pack's detector.", exists=True, dir_okay=False)]
 AlteredOption = Annotated[int, typer.Option(
     min=0, help="Blur, darken, shrink and cover one of two photographs of so many people: who is missed?")]
-PadOption = Annotated[int, typer.Option(
-    min=0, max=1_000, help="So many SYNTHETIC capture sessions of each kind: are attacks taken for live?")]
+PadOption = Annotated[bool, typer.Option("--pad", help="SYNTHETIC capture sessions: are attacks taken for live?")]
+SessionsOption = Annotated[int, typer.Option(min=1, max=3_000, help="Of each kind, for --pad.")]
 GroupsOption = Annotated[Path | None, typer.Option(
     help="A CSV file: identity, group. Rates within each group are shown beside the overall ones.",
     exists=True, dir_okay=False)]
@@ -65,7 +65,8 @@ def evaluate(
     noses: NosesOption = None,
     detector: DetectorOption = None,
     smallest: Annotated[int, typer.Option(min=20, help="How wide a face is at least, in pixels, for --noses.")] = 40,
-    pad: PadOption = 0,
+    pad: PadOption = False,
+    sessions: SessionsOption = 300,
     altered: AlteredOption = 0,
     unlinkability: Annotated[bool, typer.Option(
         "--unlinkability", help="Can what is stored of one person be told to be one person's?")] = False,
@@ -84,7 +85,7 @@ def evaluate(
     --altered: faces not found and people missed as one of two photographs gets worse in known ways.
 
     --pad: APCER of each species and BPCER, on rendered heads and attacks of the portraits in the public domain; some
-    0.3 s a session.
+    0.2 s a session.
 
     --noses: how many faces are found, in pictures with the positions of noses given.
 
@@ -94,7 +95,7 @@ def evaluate(
     if unlinkability:
         _unlinkability(people, photos, plot, as_json)
     elif pad:
-        _pad(pad, pack, as_json)
+        _pad(sessions, pack, as_json)
     elif folder is not None and altered:
         _altered(folder, altered, fmr, pack, as_json)
     elif folder is not None and noses is not None:

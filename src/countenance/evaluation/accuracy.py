@@ -53,7 +53,7 @@ def reported(found: Found, fmr: float, gallery: int) -> dict[str, Any]:
 
 
 def write(folder: Path, found: Found, value: dict[str, Any]) -> None:
-    """Write scores.npz, report.json, det.svg and report.html into a new folder. Raises BadInput(out-exists)."""
+    """Write scores.npz, report.json, det.svg, roc.svg and report.html to a new folder. Raises BadInput(out-exists)."""
     plots.require()
     try:
         folder.mkdir(parents=True)
@@ -64,8 +64,10 @@ def write(folder: Path, found: Found, value: dict[str, Any]) -> None:
     (folder / "report.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     drawn = plots.det({"measured here": value["curve"]}) if value["curve"] else ""
     (folder / "det.svg").write_text(drawn, encoding="utf-8")
+    roc = plots.roc(value["curve"]) if value["curve"] else ""
+    (folder / "roc.svg").write_text(roc, encoding="utf-8")
     lines, rows = table(value)[:4], _rows(value)
-    (folder / "report.html").write_text(reports.page("Error rates", [one for one in lines if one], rows, drawn),
+    (folder / "report.html").write_text(reports.page("Error rates", [one for one in lines if one], rows, drawn + roc),
                                         encoding="utf-8")
 
 

@@ -100,13 +100,32 @@ def det(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         figure = Figure(figsize=(5.2, 4.2), layout="constrained")
         axes = figure.add_subplot()
         for (name, curve), colour in zip(curves.items(), (_MATED, _NONMATED, _LOCAL), strict=False):
-            matches, misses = zip(*((max(a, 1e-9), max(b, 1e-9)) for a, b in curve), strict=True)
+            matches, misses = zip(*((max(a, 1e-9), max(b, 1e-3)) for a, b in curve), strict=True)
             axes.loglog(matches, misses, label=name, color=colour)
         axes.set_xlabel("false match rate (FMR)")
         axes.set_ylabel("false non-match rate (FNMR)")
         axes.set_ylim(1e-3, 1.05)  # what is lower is no miss among a thousand pairs, and hardly measured
         axes.grid(visible=True, which="major", alpha=0.3)
         axes.legend(frameon=False)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
+
+
+def roc(curve: Sequence[tuple[float, float]]) -> str:
+    """Return an SVG of the ROC curve through points (FMR, FNMR). Raises BadInput(plots-missing)."""
+    require()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.semilogx([max(a, 1e-9) for a, _ in curve], [1 - b for _, b in curve], color=_MATED)
+        axes.set_xlabel("false match rate (FMR)")
+        axes.set_ylabel("true match rate (1 - FNMR)")
+        axes.set_ylim(0, 1.02)
+        axes.grid(visible=True, which="major", alpha=0.3)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()

@@ -128,6 +128,6 @@ padding:0 1rem}}table{{border-collapse:collapse;margin:1rem 0}}td,th{{padding:.3
 border-bottom:1px solid #8888}}td:first-child,th:first-child{{text-align:left}}figure{{background:#fff;margin:0;
 max-width:34rem}}svg{{width:100%;height:auto}}</style>
 <h1>{html.escape(title)}</h1>{said}<table><thead><tr>{top}</tr></thead><tbody>{table}</tbody></table>
-<figure>{drawing}<figcaption style="color:#222">False non-match rate against false match rate; lower and further
-left is better.</figcaption></figure></html>
+<figure>{drawing}<figcaption style="color:#222">Above: false non-match rate against false match rate (DET); lower and
+further left is better. Below: the share of true matches (ROC); higher is better.</figcaption></figure></html>
 """
