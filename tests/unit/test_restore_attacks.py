@@ -461,3 +461,16 @@ def test_a_backup_is_a_copy_that_is_taken(home: tuple[Path, SetClock], tmp_path:
         (folder / name).unlink()
     assert examine(folder, Copies(tmp_path / "data", tmp_path / "keys"), clock) == Loss(0, 0)
     assert restored(folder, clock, Copies(tmp_path / "data", tmp_path / "keys")).erased == 0
+
+
+@pytest.mark.parametrize(("thousandths", "taken"), [(1_500, True), (0, True), (-1, False), (100_001, False)])
+def test_what_a_gallery_learnt_comes_back_with_a_copy_within_reason(
+        town: Town, home: tuple[Path, SetClock], tmp_path: Path, thousandths: int, taken: bool) -> None:
+    folder, clock = home
+    copy = Path(shutil.copyfile(town.data, tmp_path / "copy"))
+    sql(copy, mark("stricter/entry.search", thousandths))
+    if taken:
+        restored(folder, clock, Copies(data=copy))
+        assert marks(folder)["stricter/entry.search"] == thousandths
+    else:
+        assert code_of(lambda: examine(folder, Copies(data=copy), clock)) == "backup-damaged"

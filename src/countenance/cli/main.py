@@ -20,6 +20,7 @@ from countenance.cli import (
     bench,
     calibrate,
     consent,
+    controls,
     demo,
     doctor,
     enrol,
@@ -56,7 +57,7 @@ app = typer.Typer(
 )
 
 for _module in (demo, init, serve, enrol, admit, withdraw, about, prove, verify, sweep, backup, doctor, evaluate,
-                quality):
+                quality, controls):
     _module.register(app)
 gates.register(gate.app)
 for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("notice", notice),

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, MetaData, select
 from countenance import durable
 from countenance.errors import BadInput, StoreFault
 from countenance.flows.recover import RESTORED
-from countenance.flows.venue import OLDER_MARK
+from countenance.flows.venue import OLDER_MARK, STRICTER
 from countenance.formats import log_entries
 from countenance.quantities import DAY, HOUR, Instant
 from countenance.settings import Settings
@@ -32,6 +32,7 @@ _DAMAGED = {"store-corrupt", "store-incomplete", "store-altered", "store-fault"}
 
 _MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", "published", OLDER_MARK}
 _NUMBERS = {"epoch", "erased", "forward", "list", "gate", "signed"}
+_STRICTEST = 100_000  # thousandths of a score by which a gallery's own calibration moved its threshold
 _HIGHEST = 10**12
 """Nothing was counted that often, and whatever counts on from here stays far below what SQLite can hold."""
 
@@ -107,6 +108,7 @@ def require_marks(data: Engine, now: Instant, here: Settings) -> None:
         marks = {row.name: row.at for row in connection.execute(select(schema.mark))}
     latest = dict.fromkeys(_MOMENTS, now + DAY) | dict.fromkeys(_NUMBERS, _HIGHEST)
     latest["rotate_by"] += here.rotate_within_hours * HOUR  # it is a promise
+    latest |= {name: _STRICTEST for name in marks if name.startswith(STRICTER)}
     for name, at in marks.items():
         if name not in latest or not 0 <= at <= latest[name]:
             raise BadInput("backup-damaged", "This backup keeps a time that is still to come, or an impossible count; "

@@ -24,7 +24,7 @@ _BY_STATUS = {
         model-non-commercial not-verified offsite-none operator-off other-site owner-only
         pack-other permit-copied permit-door permit-expired permit-forged permit-issuer
         permit-scope permit-spent press-missing press-old press-used purpose-other regime-banned
-        role-refused""",
+        role-refused zone-banned""",
     404: """api-key-unknown consent-missing dead-letter-unknown enrolment-unknown entitlement-missing
         epoch-missing face-unknown file-missing file-unknown gate-unknown household-unknown
         invitation-unknown log-missing notice-missing operator-unknown pass-missing passkey-unknown
@@ -55,16 +55,16 @@ _BY_STATUS = {
         camera-away camera-none camera-wrong captures-many card-size card-text chain-gap
         checkpoint-altered checkpoint-malformed checkpoint-origin chip-unusable code-characters
         code-kind code-missing code-several code-size code-too-long code-unreadable
-        cohort-too-few consistency-wrong cursor-unknown dataset-faceless demo-not
-        door-token-malformed enrolment-fields entitlement-columns entitlement-lines
-        entitlement-malformed entry-altered entry-malformed entry-too-large event-shape
-        events-other evidence-altered evidence-malformed extra-missing face-blurred face-bright
-        face-cut-off face-dark face-size-unusable face-tilted face-too-small face-turned
-        face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
-        folder-unreadable frames-malformed frames-many frames-order gate-ca gate-door
-        gate-file-keys gate-file-malformed gate-file-unreadable gate-file-value gate-key
-        gate-lease gate-liveness gate-mode gate-name gate-port gate-secret-missing gate-url
-        groups-unreadable idempotency-key image-animated image-missing image-mode
+        cohort-too-few consistency-wrong control-unasked control-unbroken cursor-unknown
+        dataset-faceless demo-not door-token-malformed enrolment-fields entitlement-columns
+        entitlement-lines entitlement-malformed entry-altered entry-malformed entry-too-large
+        event-shape events-other evidence-altered evidence-malformed extra-missing face-blurred
+        face-bright face-cut-off face-dark face-size-unusable face-tilted face-too-small
+        face-turned face-unusable facts-other file-exists file-too-large file-unreadable
+        file-unwritable folder-unreadable frames-malformed frames-many frames-order gate-ca
+        gate-door gate-file-keys gate-file-malformed gate-file-unreadable gate-file-value
+        gate-key gate-lease gate-liveness gate-mode gate-name gate-port gate-secret-missing
+        gate-url groups-unreadable idempotency-key image-animated image-missing image-mode
         image-too-large image-too-small image-truncated image-unreadable import-columns
         import-endless import-malformed import-refused import-silent import-url inclusion-wrong
         key-days key-gate key-label key-pressed key-purposes key-role lan-none lan-unwritable
@@ -79,13 +79,13 @@ _BY_STATUS = {
         prove-whom rate-unsupported rate-unusable receipt-altered receipt-code-malformed
         receipt-malformed receipt-not-in-log receipt-other-log receipt-unlogged
         receipt-unpublished recipient-name record-text reference-language reference-missing
-        reference-text request-invalid restore-what root-other root-spec rows-too-many
-        score-not-finite serve-origin serve-tls several-faces signature-missing signature-wrong
-        signer-unknown sklearn-missing subject-missing ticketing-address ticketing-key
-        tickets-other tickets-other-day tickets-other-question tile-altered tile-missing
-        tile-short trials-missing trust-malformed trust-other-log trust-other-receipt venue-id
-        venue-name witness-body witness-body-large witness-key-kind witness-name
-        witness-old-large witness-unreachable witness-wrong zone-unusable""",
+        reference-text regime-malformed regime-unknown request-invalid restore-what root-other
+        root-spec rows-too-many score-not-finite serve-origin serve-tls several-faces
+        signature-missing signature-wrong signer-unknown sklearn-missing subject-missing
+        ticketing-address ticketing-key tickets-other tickets-other-day tickets-other-question
+        tile-altered tile-missing tile-short trials-missing trust-malformed trust-other-log
+        trust-other-receipt venue-id venue-name witness-body witness-body-large witness-key-kind
+        witness-name witness-old-large witness-unreachable witness-wrong zone-unusable""",
     429: """attempts""",
     431: """headers-too-large""",
     500: """internal""",
