@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,15 @@ def test_what_ships_can_be_shown() -> None:
     assert value["largest_gallery"] > 1_000
     assert value["points"][0]["fmr"] == 0.1
     assert "at most" in CliRunner().invoke(app, ["calibrate", "show"]).stdout
+
+
+def test_what_a_threshold_rests_on_is_said_in_the_evidence(venue: Venue) -> None:
+    from countenance.flows import prove
+
+    told = venue.threshold_rests_on()
+    assert told == venue.threshold("verify").source
+    assert "Labeled Faces in the Wild" in told
+    with venue.store.read() as unit:
+        assert prove._asserted(venue, unit, months=True)["settings"]["threshold_rests_on"] == told
+        venue.settings = replace(venue.settings, threshold="none")
+        assert prove._asserted(venue, unit, months=True)["settings"]["threshold_rests_on"] == ""

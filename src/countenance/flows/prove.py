@@ -138,6 +138,7 @@ def _asserted(venue: Venue, unit: Unit, *, months: bool) -> dict[str, Any]:
         "rules": [{name: str(rule[name]) for name in ("cite", "says", "control", "sure")} for rule in rules["rule"]],
         "settings": {
             "regime": settled.regime, "scenario": settled.scenario, "threshold": settled.threshold,
+            "threshold_rests_on": venue.threshold_rests_on(),
             "model": settled.pack, "epoch_days": settled.epoch_days,
             "rotate_within_hours": settled.rotate_within_hours, "lease_minutes": settled.lease_minutes},
         "purposes": [{"purpose": row.purpose_id, "zone": row.zone_id, "comparison": row.comparison,

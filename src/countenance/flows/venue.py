@@ -29,6 +29,7 @@ from countenance.vault.keys import roots, signing
 from countenance.vault.keys.store import KeyStore
 from countenance.vault.keys.third import ThirdPlace
 from countenance.vault.templates import TemplateVault
+from countenance.vision import packs
 
 if TYPE_CHECKING:
     from countenance.flows.events_out import Outgoing
@@ -215,6 +216,16 @@ class Venue:
             return Threshold(as_score(float(measured.threshold(fmr)) - stricter), measured.said(fmr), self.cohort)
         except BadInput as unsupported:
             raise Refused("gate-uncalibrated", unsupported.sentence) from None
+
+    def threshold_rests_on(self) -> str:
+        """Return data set, rate, interval and date of the 1:1 threshold, without loading a model; "" where none is."""
+        if self.settings.threshold != CALIBRATED:
+            return ""
+        try:
+            pack = packs.load(self.settings.pack)
+            return calibration.read(pack.identity, pack.own("calibration.json")).said(self.settings.fmr)
+        except CountenanceError as fault:
+            return fault.sentence
 
     def _stricter_by(self, purpose: PurposeId) -> float:
         with self.store.read() as unit:

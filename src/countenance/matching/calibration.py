@@ -116,6 +116,14 @@ def load(pack_identity: str, cohort: str, file: Path | None = None) -> Calibrati
 
     Raises ModelFault: calibration-missing, calibration-malformed, calibration-other (of another pack or cohort).
     """
+    found = read(pack_identity, file)
+    if (found.pack, found.cohort) != (pack_identity, cohort):
+        raise ModelFault("calibration-other", "This calibration was made with another model or another cohort.")
+    return found
+
+
+def read(pack_identity: str, file: Path | None = None) -> Calibration:
+    """Return a calibration without asking whether it fits: to say what a threshold rests on. Raises as `load`."""
     name = "".join(c for c in pack_identity.partition("@")[0] if c.isalnum() or c in "-_")
     path = file or Path(str(files("countenance.matching") / "parameters" / f"calibration-{name}.json"))
     try:
@@ -126,10 +134,7 @@ def load(pack_identity: str, cohort: str, file: Path | None = None) -> Calibrati
         raise ModelFault("calibration-missing", "There is no calibration for this model, so no threshold.") from None
     except (OSError, UnicodeDecodeError):
         raise _malformed() from None
-    found = parse(text)
-    if (found.pack, found.cohort) != (pack_identity, cohort):
-        raise ModelFault("calibration-other", "This calibration was made with another model or another cohort.")
-    return found
+    return parse(text)
 
 
 def parse(text: str) -> Calibration:

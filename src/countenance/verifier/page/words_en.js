@@ -169,6 +169,7 @@ const ENGLISH = {
   "field.lease_minutes": "Minutes that a key is lent for",
   "field.rotate_within_hours": "Hours in which a rotation must be finished",
   "field.threshold": "Threshold of the comparison",
+  "field.threshold_rests_on": "What that threshold rests on",
   "field.kind": "Kind",
   "field.name": "Name",
   "field.scenario": "Scenario",

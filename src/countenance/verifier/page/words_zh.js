@@ -169,6 +169,7 @@ const CHINESE = {
   "field.lease_minutes": "密钥租用时长（分钟）",
   "field.rotate_within_hours": "密钥轮换须在多少小时内完成",
   "field.threshold": "比对阈值",
+  "field.threshold_rests_on": "该阈值的依据",
   "field.kind": "种类",
   "field.name": "名称",
   "field.scenario": "场景",
