@@ -130,10 +130,14 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def preset(kind: str, name: str) -> dict[str, Any]:
-    """Return a preset of the program: kind "scenarios" or "regimes". Raises BadInput(`kind`-unknown)."""
+def presets(kind: str) -> list[str]:
+    """Return the names of the program's presets of a kind, "scenarios" or "regimes", sorted."""
     folder = files("countenance.controls") / kind
-    known = sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
-    if name not in known:
-        raise BadInput(f"{kind.rstrip('s')}-unknown", f"The {kind} at hand are: {', '.join(known)}.")
-    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def preset(kind: str, name: str) -> dict[str, Any]:
+    """Return a preset of the program. Raises BadInput(`kind`-unknown)."""
+    if name not in presets(kind):
+        raise BadInput(f"{kind.rstrip('s')}-unknown", f"The {kind} at hand are: {', '.join(presets(kind))}.")
+    return tomllib.loads((files("countenance.controls") / kind / f"{name}.toml").read_text(encoding="utf-8"))

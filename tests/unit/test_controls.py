@@ -142,3 +142,11 @@ def test_the_page_is_what_the_code_says() -> None:
 def test_opening_a_copy_needs_no_more_than_the_folder(places: dict[str, Path]) -> None:
     with open_venue(places["cn"], CsvEntitlement(places["cn"] / "tickets.csv")) as opened:
         assert run.failed(run.run(opened, regime.load("cn"))) == []
+
+
+@pytest.mark.parametrize("control", ["K02", "K06", "K27"])
+def test_a_venue_with_people_is_broken_as_a_fresh_one_is(venue: Venue, folder: Path, control: str) -> None:
+    support.enrolled(venue)
+    venue.close()
+    said = controls("--venue", folder, "--sabotage", control)
+    assert json.loads(said.stdout)["outcome"] == "fails", said.output

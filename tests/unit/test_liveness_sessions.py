@@ -216,3 +216,22 @@ def test_an_error_is_one_sentence() -> None:
     said = CliRunner().invoke(app, ["evaluate"])
     assert isinstance(said.exception, CountenanceError)
     assert said.exception.code == "evaluate-what"
+
+
+@pytest.mark.promise(3)
+def test_frames_before_one_that_cannot_be_decoded_are_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Frame] = []
+
+    def decode(picture: bytes) -> Frame:
+        if picture == b"bad":
+            raise BadInput("image-unreadable", "The picture cannot be decoded.")
+        seen.append(Frame(np.ones((40, 40, 3), np.uint8)))
+        return seen[-1]
+
+    monkeypatch.setattr("countenance.flows.liveness.image.decode", decode)
+    sent = bundle.written([(0.1, b"one"), (0.2, b"two"), (0.3, b"bad")])
+    camera = liveness.camera(Desk().sessions, "main", "0" * 32, lambda: sent, None)  # type: ignore[arg-type]  # unused
+    with pytest.raises(BadInput):
+        camera()
+    assert len(seen) == 2
+    assert not any(frame.pixels.any() for frame in seen)

@@ -130,6 +130,25 @@ def by_hash(unit: Unit, notice_hash: str) -> Notice:
     return _unaltered(row.canonical, notice_hash)
 
 
+def add_without_a_face(unit: Unit, venue: VenueId, purpose_id: PurposeId, zone: str, texts: dict[str, str],
+                       valid_days: int) -> Notice:
+    """Add a purpose to which people agree by itself, and for which no face is taken, with its first notice.
+
+    Raises Refused(purpose-known), BadInput(notice-text).
+    """
+    try:
+        require_known(unit, purpose_id)
+    except Refused:
+        pass
+    else:
+        raise Refused("purpose-known", "There is a purpose of this name already; publish a new notice for it.")
+    unit.run(insert(schema.purpose).values(
+        purpose_id=purpose_id, zone_id=zone, comparison=DISCLOSE, custody=NOTHING, valid_days=valid_days,
+        gallery_cap=0))
+    unit.tell("purpose", {"purpose": purpose_id, "custody": NOTHING})
+    return publish(unit, venue, purpose_id, texts)
+
+
 def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, str]) -> Notice:
     """Put a new version in force. Consents to older ones stop matching until renewed (K04).
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
+from countenance import settings
 from countenance.errors import BadInput
 
 FORMAT = 1
@@ -50,15 +50,12 @@ class Regime:
 
 def names() -> list[str]:
     """Return the regimes at hand, sorted."""
-    folder = files("countenance.controls") / "regimes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return settings.presets("regimes")
 
 
 def load(name: str) -> Regime:
     """Return a regime. Raises BadInput: regime-unknown, regime-malformed (says where)."""
-    if name not in names():
-        raise BadInput("regime-unknown", f"The regimes at hand are: {', '.join(names())}.")
-    return parse((files("countenance.controls") / "regimes" / f"{name}.toml").read_text("utf-8"))
+    return _regime(settings.preset("regimes", name))
 
 
 def parse(text: str) -> Regime:
@@ -70,6 +67,10 @@ def parse(text: str) -> Regime:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise _malformed("the text") from None
+    return _regime(value)
+
+
+def _regime(value: dict[str, Any]) -> Regime:
     if set(value) != {"format", "name", "face", "parameters", "rule"} or value["format"] != FORMAT:
         raise _malformed("top")
     if value["face"] not in {"allowed", "banned"} or not isinstance(value["rule"], list) or not value["rule"]:

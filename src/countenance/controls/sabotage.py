@@ -86,12 +86,8 @@ def broken(folder: Path, control: str) -> Iterator[Path]:
         raise BadInput("control-unbroken", f"These can be broken: {', '.join(sorted([*BREAKS, 'K33']))}.")
     with _copy(folder) as copy:
         engine = engines.open_engine(copy / DATA)
-        with engine.connect() as connection:
-            connection.execute(text("PRAGMA foreign_keys = OFF"))
-            connection.execute(text("PRAGMA ignore_check_constraints = ON"))
-            with connection.begin() if not connection.in_transaction() else connection.begin_nested():
-                BREAKS[control](connection)
-            connection.commit()
+        with engines.unguarded(engine) as connection:
+            BREAKS[control](connection)
         engine.dispose()
         yield copy
 

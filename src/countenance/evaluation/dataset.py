@@ -96,7 +96,7 @@ class Evaluation:
 
     def trials(self, vectors: NDArray[np.float32], numbers: NDArray[Any], cohort: AnyCohort) -> Trials:
         """Score every pair, as templates that a gate would compare. `numbers`: whose each vector is."""
-        codes = np.stack([quantise(vector, self.pack.step) for vector in vectors])
+        codes = quantise(vectors, self.pack.step)
         granted = self._gate.permit(self.digest)
         found = np.empty(len(codes) * (len(codes) - 1) // 2, np.float32)
         first, second = np.empty(len(found), np.int32), np.empty(len(found), np.int32)

@@ -86,7 +86,7 @@ def parameters(evaluation: Evaluation, vectors: NDArray[np.float32], identities:
     """Return the parameters fitted on everybody, as `cohort.parse` reads them. Raises BadInput, ModelFault."""
     first = _one_of_each(np.array(identities))
     fitted = mixture(vectors[first], shape.components, shape.seed)
-    return cohort.text_of(fitted, step_codes(vectors[first], evaluation.pack.step), evaluation.pack.identity,
+    return cohort.text_of(fitted, quantise(vectors[first], evaluation.pack.step), evaluation.pack.identity,
                           evaluation.pack.step,
                           (shape.seed, shape.drawn, shape.nearest), {**provenance, "people": len(first)})
 
@@ -114,7 +114,7 @@ def _own(evaluation: Evaluation, people: NDArray[np.float32], shape: Shape) -> c
     fitted = mixture(people, shape.components, shape.seed)
     drawn = cohort.as_codes(fitted.draw(shape.seed, shape.drawn), evaluation.pack.step)
     return cohort.limited(evaluation.pack.identity, drawn, shape.nearest,
-                          step_codes(people, evaluation.pack.step), {})[0]
+                          quantise(people, evaluation.pack.step), {})[0]
 
 
 def calibrated(trials: Trials, cohort_identity: str, provenance: dict[str, Any],
@@ -142,11 +142,6 @@ def photographs_that_count(identities: list[str]) -> list[int]:
         if seen[name] <= MOST_PHOTOGRAPHS:
             kept.append(at)
     return kept
-
-
-def step_codes(vectors: NDArray[np.float32], step: float) -> NDArray[np.int8]:
-    """Return templates as a venue would keep them, (n, dimension)."""
-    return np.stack([quantise(vector, step) for vector in vectors])
 
 
 def _point(rate: float, mated: Trials, nonmated: Trials) -> Point:

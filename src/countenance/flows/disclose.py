@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert
-
 from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
 from countenance.consent.states import State
@@ -19,7 +17,6 @@ from countenance.flows import events_out, people, receipts, withdraw
 from countenance.flows.withdraw import Withdrawn
 from countenance.formats.notices import Notice
 from countenance.quantities import PersonId, PurposeId
-from countenance.storage import schema
 from countenance.storage.unit import Unit
 
 if TYPE_CHECKING:
@@ -36,12 +33,7 @@ def offer(venue: Venue, name: str, title: str, zone: str, texts: dict[str, str],
     if not events_out.is_name(name):
         raise BadInput("recipient-name", "A recipient's name is 1 to 32 small letters, digits and dashes.")
     with venue.store.write() as unit:
-        _require_new(unit, purpose)
-        unit.run(insert(schema.purpose).values(
-            purpose_id=purpose, zone_id=zone, comparison=notices.DISCLOSE, custody=notices.NOTHING,
-            valid_days=valid_days, gallery_cap=0))
-        unit.tell("purpose", {"purpose": purpose, "custody": notices.NOTHING})
-        notice = notices.publish(unit, venue.venue_id, purpose, texts)
+        notice = notices.add_without_a_face(unit, venue.venue_id, purpose, zone, texts, valid_days)
         events_out.require_names(notice, title)
     return notice
 
@@ -86,14 +78,6 @@ def _given(unit: Unit, person: PersonId, purpose: PurposeId, yes: Yes) -> tuple[
         return consents.give(unit, person, purpose, yes)[0], "enrolment"  # which refuses where one stands
     events_out.forget(unit, person, purpose)
     return consents.renew(unit, person, purpose, yes)[0], "renewal"
-
-
-def _require_new(unit: Unit, purpose: PurposeId) -> None:
-    try:
-        notices.require_known(unit, purpose)
-    except Refused:
-        return
-    raise Refused("purpose-known", "There is a purpose of this name already; publish a new notice for it.")
 
 
 def _require_to_disclose(unit: Unit, purpose: PurposeId) -> None:

@@ -18,6 +18,7 @@ from countenance.errors import Refused
 from countenance.flows.ports import Camera
 from countenance.vision import image
 from countenance.vision.liveness import bundle, prompts, session
+from countenance.vision.liveness.bundle import Sent
 from countenance.vision.liveness.prompts import Prompt
 from countenance.vision.liveness.session import Taken
 from countenance.vision.liveness.verdict import Live, NotLive, Thresholds, Verdict
@@ -99,12 +100,25 @@ def camera(sessions: Sessions, gate: str, nonce: str, sent: Camera, venue: Venue
 
     def take() -> bytes:
         frames = bundle.parse(sent())
-        taken = [Taken(one.moment, image.decode(one.picture)) for one in frames]
+        taken = _decoded(frames)
         verdict, ahead = sessions.judged(gate, nonce, taken, venue.pack, venue.pack.alignment)
         require_live(verdict)
         return next((one.picture for one in frames if one.moment >= ahead), frames[0].picture)
 
     return take
+
+
+def _decoded(frames: Sequence[Sent]) -> list[Taken]:
+    """Decode every frame; where one cannot be, those before it are wiped. Raises BadInput(image-*)."""
+    taken: list[Taken] = []
+    try:
+        for one in frames:
+            taken.append(Taken(one.moment, image.decode(one.picture)))
+    except BaseException:
+        for before in taken:
+            before.frame.wipe()
+        raise
+    return taken
 
 
 def require_live(verdict: Verdict) -> Live:

@@ -45,14 +45,13 @@ def add(source: Path, agreed: Agreed, clock: Clock, progress: Progress) -> Pack:
     Raises BadInput (folder-unreadable, file-too-large, model-known), Refused (model-licence, model-non-commercial),
     ModelFault.
     """
-    pack = packs.from_folder(source)                                        # (1)
-    text = (source / packs.MANIFEST).read_text("utf-8")
+    text = packs.manifest_text(source)                                      # (1)
+    pack = packs.described(text, source)
 
     def copy(file: ModelFile, to: Path, update: Progress) -> None:
-        role = file.role
-        path = pack.path(role)
+        path = pack.path(file.role)
         if path.stat().st_size > file.size:
-            raise _other(file)
+            raise ModelFault("model-file-changed", f"The model file {file.name} is not its manifest's.")
         with path.open("rb") as taken, to.open("wb") as given:
             while block := taken.read(_BLOCK):
                 given.write(block)
@@ -123,7 +122,7 @@ def _bring(pack: Pack, text: str | None, get: Get, agreed: Agreed, clock: Clock,
         whole, done = sum(file.size for file in manifest.files), 0
         for file in manifest.files:                                         # (3)
             get(file, beside / file.name, _part(progress, done, whole))
-            _require_same(file, beside / file.name)
+            made.read(file.role)  # whose size and sum must be the manifest's
             done += file.size
         FacePack.of(made).check()                                           # (4)
         terms = hashlib.sha256(manifest.terms.encode()).hexdigest()
@@ -143,19 +142,6 @@ def _require_agreed(pack: Pack, agreed: Agreed) -> None:
                       "Say --acknowledge-non-commercial if yours is not.")
     if not agreed.accepted:
         raise Refused("model-licence", "Without the licence being accepted (--accept-licence) nothing is fetched.")
-
-
-def _require_same(file: ModelFile, path: Path) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    if path.stat().st_size != file.size or digest.hexdigest() != file.sha256:
-        raise _other(file)
-
-
-def _other(file: ModelFile) -> ModelFault:
-    return ModelFault("model-file-changed", f"The model file {file.name} is not its manifest's.")
 
 
 def _place(name: str) -> Path:

@@ -11,25 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import insert
 
 from countenance.consent import consents, notices
 from countenance.consent.consents import Yes
 from countenance.errors import BadInput, Refused
 from countenance.flows import gallery, people, receipts
-from countenance.flows.venue import STRICTER, stricter_by
+from countenance.flows.venue import set_stricter_by, stricter_by, thousandths
 from countenance.formats.notices import Notice
 from countenance.matching import calibration, own_calibration
 from countenance.matching.own_calibration import Moved
-from countenance.quantities import Instant, PersonId, PurposeId
-from countenance.storage import schema
-from countenance.storage.unit import Unit
+from countenance.quantities import PersonId, PurposeId
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 PREFIX = "calibrate."
-_THOUSANDTHS = 1_000
 
 
 @dataclass(frozen=True)
@@ -55,12 +51,7 @@ def offer(venue: Venue, purpose: PurposeId, texts: dict[str, str], valid_days: i
         found = notices.purpose(unit, purpose)
         if found.comparison != "search":
             raise Refused("purpose-other", "Only a gallery that is searched calibrates itself.")
-        _require_new(unit, of(purpose))
-        unit.run(insert(schema.purpose).values(
-            purpose_id=of(purpose), zone_id=found.zone, comparison=notices.DISCLOSE, custody=notices.NOTHING,
-            valid_days=valid_days, gallery_cap=0))
-        unit.tell("purpose", {"purpose": of(purpose), "custody": notices.NOTHING})
-        return notices.publish(unit, venue.venue_id, of(purpose), texts)
+        return notices.add_without_a_face(unit, venue.venue_id, of(purpose), found.zone, texts, valid_days)
 
 
 def agree(venue: Venue, person: PersonId, purpose: PurposeId, yes: Yes) -> str:
@@ -100,16 +91,8 @@ def run(venue: Venue, purpose: PurposeId) -> Done:
     with venue.store.write() as unit:
         before = stricter_by(unit, purpose)
         after = max(before, round(made.stricter_by, 3))                     # (4)
-        unit.set_mark(STRICTER + purpose, Instant(round(after * _THOUSANDTHS)))
+        set_stricter_by(unit, purpose, after)
         unit.tell("threshold-moved", {                                      # (5)
             "purpose": purpose, "people": len(codes), "pairs": found.pairs, "duplicates": made.duplicates,
-            "stricter_by_thousandths": round(after * _THOUSANDTHS), "before_thousandths": round(before * _THOUSANDTHS)})
+            "stricter_by_thousandths": thousandths(after), "before_thousandths": thousandths(before)})
     return Done(made, after, before)
-
-
-def _require_new(unit: Unit, purpose: PurposeId) -> None:
-    try:
-        notices.require_known(unit, purpose)
-    except Refused:
-        return
-    raise Refused("purpose-known", "There is a purpose of this name already; publish a new notice for it.")

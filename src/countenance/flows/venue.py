@@ -20,7 +20,7 @@ from countenance.matching import calibration, cohort
 from countenance.matching.matcher import Matcher, Threshold
 from countenance.matching.score import as_score
 from countenance.permits import PermitBook
-from countenance.quantities import PurposeId
+from countenance.quantities import Instant, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema
 from countenance.storage.unit import Store, Unit
@@ -58,6 +58,16 @@ def stricter_by(unit: Unit, purpose: PurposeId) -> float:
     return max(0.0, (unit.mark(STRICTER + purpose) or 0) / 1_000)
 
 
+def set_stricter_by(unit: Unit, purpose: PurposeId, by: float) -> None:
+    """Keep what `stricter_by` returns."""
+    unit.set_mark(STRICTER + purpose, Instant(thousandths(by)))
+
+
+def thousandths(by: float) -> int:
+    """Return a difference of scores as it is kept and logged: nothing that is signed holds a fraction."""
+    return round(by * 1_000)
+
+
 class Venue:
     """Everything a story needs. See `opening.open_venue`. `root`: in place of the one that the settings name."""
 
@@ -79,6 +89,7 @@ class Venue:
         self._pack: FacePack | None = None
         self._galleries: Galleries | None = None
         self._cohort: cohort.Cohort | None = None
+        self._calibration: calibration.Calibration | None = None
         self._cosigner: Cosigner | None = None
         self._restored: StoreFault | None = None
 
@@ -191,7 +202,10 @@ class Venue:
 
     def calibration(self) -> calibration.Calibration:
         """Return what thresholds rest on: what ships, or what was measured here. Raises ModelFault(calibration-*)."""
-        return calibration.load(self.pack.identity, self.cohort.identity, self.pack.own("calibration.json"))
+        held = self.cohort.identity
+        if self._calibration is None or self._calibration.cohort != held:  # as the cohort: once, not at each decision
+            self._calibration = calibration.load(self.pack.identity, held, self.pack.own("calibration.json"))
+        return self._calibration
 
     def threshold(self, comparison: str, people: int = 1, purpose: PurposeId | None = None) -> Threshold:
         """Return the threshold of a comparison, "verify", or "search" among so many people.

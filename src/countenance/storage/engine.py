@@ -85,6 +85,18 @@ def looking(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def unguarded(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that asks for no foreign keys and no checks: for a scratch copy that is to be broken.
+
+    Outside any transaction, for SQLite changes the first only there; each statement commits by itself.
+    """
+    with told_plainly(), engine.connect().execution_options(countenance_begin=_OUTSIDE) as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=ON")
+        yield connection
+
+
 def empty_wal(engine: Engine) -> None:
     """Move everything out of the write-ahead log and cut it to nothing.
 

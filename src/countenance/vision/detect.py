@@ -86,11 +86,10 @@ class Detector:
         so that such a face fills the detector's window (80 px), down or up. Half the size takes four
         times as long. `least_score`: higher is stricter. Raises BadInput(face-size-unusable).
         """
-        if not 20 <= smallest_face_px <= 10_000:
-            raise BadInput("face-size-unusable", "The smallest face must be from 20 to 10,000 pixels wide.")
+        require_size(smallest_face_px)
         image, across, down = self._working(frame.pixels, self._window / smallest_face_px)
         return [
-            Detection(_scaled(found.box, across, down), found.score)
+            Detection(scaled(found.box, across, down), found.score)
             for found in _suppress(self._candidates(image, least_score), self._overlap)
         ]
 
@@ -130,7 +129,13 @@ class Detector:
         return found
 
 
-def _scaled(box: Box, across: float, down: float) -> Box:
+def require_size(smallest_face_px: float) -> None:
+    """Raise BadInput(face-size-unusable) for a size that no detector here looks for."""
+    if not 20 <= smallest_face_px <= 10_000:
+        raise BadInput("face-size-unusable", "The smallest face must be from 20 to 10,000 pixels wide.")
+
+
+def scaled(box: Box, across: float, down: float) -> Box:
     """Map a box of the working image to the source, edge to edge: 80 pixels become 80 times the scale."""
     return Box(
         box.left * across,

@@ -54,6 +54,16 @@ class Marks:
     drop: float
     depth: float
 
+    @property
+    def between(self) -> float:
+        """Pixels between the eyes."""
+        return math.dist(self.left, self.right)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Where the middle between the eyes is."""
+        return (self.left[0] + self.right[0]) / 2, (self.left[1] + self.right[1]) / 2
+
 
 def marks(points: NDArray[np.float64], alignment: str) -> Marks:
     """Return the marks of a pack's five points: dlib-5 (corners of the eyes, foot of the nose) or arcface-5."""
@@ -125,7 +135,7 @@ def require_fit(found: Assessment, extremes: Extremes | None = None) -> None:
 def assess(frame: Frame, at: Marks, boxes: list[float]) -> Assessment:
     """Return every component of the face at `at`. `boxes`: areas of the faces found, in any unit, this one's first."""
     yaw, pitch, roll = pose(at)
-    between = math.dist(at.left, at.right)
+    between = at.between
     crop, mask = _crop(frame.pixels, at)
     light = luminance(crop)
     inside = light[mask]
@@ -165,7 +175,7 @@ def pose(at: Marks) -> tuple[float, float, float]:
     between = math.hypot(across, down)
     if not between > 0:
         raise BadInput("face-unusable", "The face's features lie too close together to be used.")
-    x, y = at.nose[0] - (at.left[0] + at.right[0]) / 2, at.nose[1] - (at.left[1] + at.right[1]) / 2
+    x, y = at.nose[0] - at.middle[0], at.nose[1] - at.middle[1]
     aside, drop = (x * across + y * down) / between**2, (y * across - x * down) / between**2
     yaw = math.atan(aside / at.depth)
     reach = math.hypot(at.drop, at.depth)
@@ -241,7 +251,7 @@ def _framing(size: tuple[int, int], at: Marks, between: float, yaw: float) -> di
     """Return head size and margins; the distance to the chin is `CHIN` times that between the eyes, not measured."""
     distance = between / math.cos(math.radians(yaw))
     chin = CHIN * distance
-    x, y = (at.left[0] + at.right[0]) / 2, (at.left[1] + at.right[1]) / 2
+    x, y = at.middle
 
     def margin(value: float, middle: float) -> Component:
         return _component(value, lambda v: 100 * sigmoid(v, middle, 0.1))
@@ -262,7 +272,7 @@ def _crop(pixels: Image, at: Marks) -> tuple[Image, NDArray[np.bool_]]:
     eyes = np.array([at.left, at.right])
     y = _EYES_AT * _CROP
     target = np.array([[(_CROP - _IED) / 2, y], [(_CROP + _IED) / 2, y]])
-    scale = _IED / max(math.dist(*eyes), 1e-6)
+    scale = _IED / max(at.between, 1e-6)
     if scale < 0.5:  # a large face is averaged down first, or what is sampled of it would look sharper than it is
         pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         eyes = eyes * scale

@@ -136,14 +136,23 @@ def load(name: str = DEFAULT) -> Pack:
 
 
 def from_folder(place: Path) -> Pack:
-    """Return the pack whose manifest lies in a folder. Raises BadInput(folder-unreadable), ModelFault."""
+    """Return the pack whose manifest lies in a folder. Raises as `manifest_text`, and ModelFault."""
+    return described(manifest_text(place), place)
+
+
+def manifest_text(place: Path) -> str:
+    """Return the manifest in a folder, not yet parsed. Raises BadInput: folder-unreadable, file-too-large."""
     path = place / MANIFEST
     try:
         if path.stat().st_size > _LARGEST_MANIFEST:
             raise BadInput("file-too-large", "This manifest is larger than 1 MiB.")
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise BadInput("folder-unreadable", f"This folder holds no {MANIFEST} that can be read.") from None
+
+
+def described(text: str, place: Path) -> Pack:
+    """Return the pack that a manifest describes, its files in `place`. Raises ModelFault."""
     manifest = parse(text)
     if manifest.package:
         raise ModelFault("model-manifest-invalid", "A pack in a folder has its files there, not in a package.")

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from countenance.errors import BadInput, ModelFault
-from countenance.vision.detect import MAX_WORKING_PIXELS, SMALLEST_FACE_PX, Box, Detection
+from countenance.errors import ModelFault
+from countenance.vision.detect import MAX_WORKING_PIXELS, SMALLEST_FACE_PX, Box, Detection, require_size, scaled
 from countenance.vision.image import Frame
 from countenance.vision.session import Session
 
@@ -51,8 +51,7 @@ class YunetDetector:
         corner of the mouth on the left, on the right. `least_score`: 0 to 1, higher is stricter. A file of a fixed
         input size finds small faces in large pictures badly. Raises BadInput(face-size-unusable), ModelFault.
         """
-        if not 20 <= smallest_face_px <= 10_000:
-            raise BadInput("face-size-unusable", "The smallest face must be from 20 to 10,000 pixels wide.")
+        require_size(smallest_face_px)
         found: list[Detection] = []
         for scale in self._scales(frame.size, smallest_face_px):
             found += self._at(frame.pixels, scale, least_score)
@@ -114,11 +113,7 @@ def decode(outputs: list[NDArray[np.float32]], size: tuple[int, int], least_scor
 
 
 def _to_source(one: Detection, across: float, down: float) -> Detection:
-    box = one.box
-    return replace(
-        one,
-        box=Box(box.left * across, box.top * down, (box.right + 1) * across - 1, (box.bottom + 1) * down - 1),
-        points=tuple((x * across, y * down) for x, y in one.points))
+    return replace(one, box=scaled(one.box, across, down), points=tuple((x * across, y * down) for x, y in one.points))
 
 
 def _suppress(found: list[Detection]) -> list[Detection]:

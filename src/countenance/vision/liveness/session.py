@@ -70,11 +70,11 @@ def judge(taken: Sequence[Taken], prompt: Prompt, pack: Sees, alignment: str, li
     inside = [one for one in taken if 0 <= one.moment <= prompt.ends_at]
     if len(inside) < LEAST_FRAMES or len({one.frame.size for one in inside}) != 1:
         return NotAssessed("frames-few")
+    limits = limits or Thresholds()
     try:
-        found = _signals(inside, prompt, pack, alignment, limits or Thresholds(), model)
+        return judged(prompt, _signals(inside, prompt, pack, alignment, limits, model), limits)
     except _Lost as lost:
         return NotAssessed(str(lost))
-    return judged(prompt, found, limits or Thresholds())
 
 
 class _Lost(Exception):
@@ -101,7 +101,7 @@ def _signals(taken: Sequence[Taken], prompt: Prompt, pack: Sees, alignment: str,
     late = [at for at, one in enumerate(seen) if one.moment >= prompt.turns_at]
     if not late:
         raise _Lost("frames-few")
-    begun = max(at for at, one in enumerate(seen) if one in still)
+    begun = len(still) - 1  # times rise, so those come first
     furthest = max(late, key=lambda at: ways[at][0])
     turned = ways[furthest][0]
     colours, lead = _colours(seen, prompt)
@@ -128,8 +128,7 @@ def _followed(taken: Sequence[Taken], pack: Sees, alignment: str) -> list[_Seen]
 
 def _moved(box: Box, seen: list[_Seen]) -> Box:
     """Return the box for the next frame: as far from the points as it was in the first."""
-    first, last = seen[0], seen[-1]
-    x, y = ((last.marks.left[k] + last.marks.right[k] - first.marks.left[k] - first.marks.right[k]) / 2 for k in (0, 1))
+    x, y = (now - then for now, then in zip(seen[-1].marks.middle, seen[0].marks.middle, strict=True))
     return Box(box.left + x, box.top + y, box.right + x, box.bottom + y)
 
 
@@ -145,7 +144,7 @@ def _beyond_a_sheet(seen: Sequence[_Seen]) -> tuple[float | None, float | None]:
     """Follow corners of the face from the first of `seen` to the last; see `signals.beyond_a_sheet`."""
     import cv2
 
-    between = math.dist(seen[0].marks.left, seen[0].marks.right)
+    between = seen[0].marks.between
     scale = min(1.0, _TRACKED_IED / between)
     grey = _upright(seen[0], scale)
     points = cv2.goodFeaturesToTrack(grey, _POINTS, 0.004, 3, mask=_mask(grey.shape, seen[0].marks, scale))
@@ -178,8 +177,8 @@ def _mask(shape: tuple[int, ...], at: Marks, scale: float) -> NDArray[np.uint8]:
     import cv2
 
     made = np.zeros(shape[:2], np.uint8)
-    between = math.dist(at.left, at.right) * scale
-    x, y = ((at.left[k] + at.right[k]) / 2 * scale for k in (0, 1))
+    between = at.between * scale
+    x, y = (place * scale for place in at.middle)
     angle = math.degrees(math.atan2(at.right[1] - at.left[1], at.right[0] - at.left[0]))
     middle = (int(x), int(y + 0.45 * between))
     cv2.ellipse(made, middle, (int(0.8 * between), int(0.95 * between)), angle, 0, 360, 255, -1)
@@ -202,8 +201,7 @@ def _colours(seen: Sequence[_Seen], prompt: Prompt) -> tuple[list[Any] | None, f
 
 def _light(one: _Seen) -> NDArray[np.float64]:
     """Return the mean light of the face, linear, (3,) RGB."""
-    between = math.dist(one.marks.left, one.marks.right)
-    x, y = ((one.marks.left[k] + one.marks.right[k]) / 2 for k in (0, 1))
+    between, (x, y) = one.marks.between, one.marks.middle
     left, right = (int(max(0, x + side * 0.7 * between)) for side in (-1, 1))
     part = one.pixels[int(max(0, y)):int(max(1, y + between)), left:right]
     if part.size == 0:
