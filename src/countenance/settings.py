@@ -28,6 +28,7 @@ SHAPE: dict[str, dict[str, type]] = {
     "entitlement": {"csv": str, "url": str, "key": str, "cache_hours": int},
     "server": {"origin": str, "key_days": int, "attempts_per_minute": int, "private_recipients": list},
     "log": {"interval_minutes": int, "witnesses": list},
+    "rules": {"signers": list, "replaces": str},
     "models": {"pack": str},
 }
 
@@ -71,6 +72,8 @@ class Settings:
     key_days: int
     attempts_per_minute: int
     private_recipients: tuple[str, ...]
+    signers: tuple[str, ...]
+    replaces: str
 
 
 def load(folder: Path) -> Settings:
@@ -105,7 +108,7 @@ def parse(text: str) -> Settings:
         flat["log.interval_minutes"], tuple(flat["log.witnesses"]),
         flat["entitlement.url"], flat["entitlement.key"], flat["entitlement.cache_hours"],
         flat["server.origin"], flat["server.key_days"], flat["server.attempts_per_minute"],
-        tuple(flat["server.private_recipients"]),
+        tuple(flat["server.private_recipients"]), tuple(flat["rules.signers"]), flat["rules.replaces"],
     )
 
 
@@ -139,5 +142,5 @@ def presets(kind: str) -> list[str]:
 def preset(kind: str, name: str) -> dict[str, Any]:
     """Return a preset of the program. Raises BadInput(`kind`-unknown)."""
     if name not in presets(kind):
-        raise BadInput(f"{kind.rstrip('s')}-unknown", f"The {kind} at hand are: {', '.join(presets(kind))}.")
+        raise BadInput(f"{kind.removesuffix('s')}-unknown", f"The {kind} at hand are: {', '.join(presets(kind))}.")
     return tomllib.loads((files("countenance.controls") / kind / f"{name}.toml").read_text(encoding="utf-8"))

@@ -12,24 +12,26 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import cv2
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from countenance.clock import SetClock
+from countenance.clock import SetClock, utc_day
 from countenance.consent import notices
 from countenance.consent.acts import Act
 from countenance.consent.consents import Yes
 from countenance.demo import attacker
 from countenance.features import Probe, quantise
-from countenance.flows import admit, enrol, found, pad, passes
+from countenance.flows import admit, duties, enrol, found, gates, pad, passes
 from countenance.flows import opening as venues
 from countenance.flows.venue import Venue
-from countenance.formats import log_entries
+from countenance.formats import log_entries, signed_note, statements
 from countenance.integrations.entitlement import COLUMNS, CsvEntitlement
 from countenance.permits import Door, Permit, PermitBook, Scope
 from countenance.quantities import Instant, PurposeId
@@ -225,3 +227,40 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def duties_done(folder: Path, clock: SetClock | None = None) -> None:
+    """Have the duties of a venue with a calibrated threshold done: a signer, an assessment, a sign, a pass shown."""
+    clock = clock or SetClock(START)
+    private = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+    path = folder / "venue.toml"
+    key = signed_note.key_of(private, "counsel").text
+    path.write_text(path.read_text("utf-8").replace("signers = []", f'signers = ["{key}"]'), "utf-8")
+    with venues.open_venue(folder, CsvEntitlement(folder / "tickets.csv"), clock) as venue:
+        do_duties(venue)
+
+
+def do_duties(venue: Venue) -> None:
+    """As `duties_done`, in an open venue, which believes this key until it is closed."""
+    private = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+    venue.settings = replace(venue.settings, signers=(signed_note.key_of(private, "counsel").text,))
+    with venue.store.read() as unit:
+        config = duties.configuration(unit, venue.settings)
+        zones = sorted({gate.zone for gate in gates.all_of(unit) if gate.purpose})
+        subjects = [("assessment", config), *(("sign", f"zone:{zone}") for zone in zones)]
+        if duties.needs_counsel(venue.settings):
+            subjects.append(("counsel", venue.settings.scenario))
+        missing = [(kind, subject) for kind, subject in subjects if duties.standing(unit, kind, subject) is None]
+    for kind, subject in missing:
+        duties.take(venue, signed(venue, kind, subject, private))
+    for zone in zones:
+        duties.proven(venue, zone, "plain")
+
+
+def signed(venue: Venue, kind: str, subject: str, private: Ed25519PrivateKey | None = None, days: int = 300) -> str:
+    """Return a statement about this venue, signed by the key that `duties_done` settles."""
+    private = private or Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+    today = utc_day(venue.clock.now())
+    text = statements.Statement(kind, venue.venue_id, subject, hashlib.sha256(kind.encode()).hexdigest(), today,
+                                today + timedelta(days)).text()
+    return signed_note.Note(text, (signed_note.sign(text, "counsel", private),)).encode()

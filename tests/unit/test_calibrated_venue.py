@@ -18,7 +18,7 @@ from countenance.flows import admit
 from countenance.flows.found import CALIBRATED
 from countenance.flows.venue import Venue
 from countenance.matching import calibration
-from support.venue import SEARCH, enrolled, open_venue, picture
+from support.venue import SEARCH, duties_done, enrolled, open_venue, picture
 
 
 def settle(folder: Path, **changes: str) -> None:
@@ -29,6 +29,7 @@ def settle(folder: Path, **changes: str) -> None:
         assert before in text
         text = text.replace(before, f"{name} = {value}")
     path.write_text(text, encoding="utf-8")
+    duties_done(folder)
 
 
 @pytest.fixture

@@ -136,13 +136,16 @@ def test_only_those_who_agreed_to_it_are_compared(venue: Venue, monkeypatch: pyt
     venue.settings = replace(venue.settings, threshold="calibrated", fpir=0.01)
     people = [support.enrolled(venue, name, number, support.SEARCH).person
               for number, name in enumerate(("ada", "synthetic-000014", "synthetic-000015"), 1)]
+    support.do_duties(venue)
     with pytest.raises(Refused) as refusal:
         story.run(venue, support.SEARCH)
     assert refusal.value.code in {"purpose-unknown", "notice-missing"}   # off unless it is offered
     story.offer(venue, support.SEARCH, TEXTS)
+    support.do_duties(venue)
     with pytest.raises(Refused) as refusal:
         story.run(venue, support.SEARCH)
     assert refusal.value.code == "consent-missing"
+    support.do_duties(venue)
     for person in people[:2]:
         story.agree(venue, person, support.SEARCH, says(venue))
     before = venue.threshold("search", 3, support.SEARCH).score
@@ -163,6 +166,7 @@ def test_what_was_moved_is_logged_and_holds(venue: Venue, monkeypatch: pytest.Mo
         person = support.enrolled(venue, name, number, support.SEARCH).person
         story.agree(venue, person, support.SEARCH, says(venue))
     usual = venue.threshold("search", 2, support.SEARCH).score
+    support.do_duties(venue)
     monkeypatch.setattr(own_calibration, "_shift", lambda *_: 0.5)
     assert story.run(venue, support.SEARCH).stricter_by == 0.5
     assert float(venue.threshold("search", 2, support.SEARCH).score) == pytest.approx(float(usual) - 0.5)

@@ -36,7 +36,8 @@ from support.venue import (
 )
 
 NEW_SETTINGS = {"gate": {"fmr", "fpir"}, "entitlement": {"url", "key", "cache_hours"},
-                "server": {"origin", "key_days", "attempts_per_minute", "private_recipients"}}
+                "server": {"origin", "key_days", "attempts_per_minute", "private_recipients"},
+                "rules": {"signers", "replaces"}}
 
 
 def made_older(folder: Path) -> Path:
@@ -47,7 +48,7 @@ def made_older(folder: Path) -> Path:
     lines, section = [], ""
     for line in (folder / "venue.toml").read_text(encoding="utf-8").splitlines():
         section = line.strip("[]") if line.startswith("[") else section
-        if section != "server" and line.partition(" ")[0] not in NEW_SETTINGS.get(section, ()):
+        if section not in {"server", "rules"} and line.partition(" ")[0] not in NEW_SETTINGS.get(section, ()):
             lines.append(line)
     (folder / "venue.toml").write_text("\n".join([*lines, ""]), encoding="utf-8")
     for end in ("key", "pub"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out
+from countenance.cli.common import HERE, JsonOption, VenueOption, opened, print_out, read_pass
 
 if TYPE_CHECKING:
     from countenance.flows.gates import Gate
@@ -21,6 +22,8 @@ def register(app: typer.Typer) -> None:
     app.command("open")(open_)
     app.command("close")(close)
     app.command("remove")(remove)
+    app.command("prove")(prove)
+    app.command("waited")(waited)
 
 
 def add(
@@ -96,3 +99,33 @@ def _set(gate: str, venue: Any, as_json: bool, *, opens: bool) -> None:
 def _value(gate: Gate) -> dict[str, Any]:
     return {"gate": gate.gate_id, "mode": gate.mode.value, "purpose": gate.purpose, "zone": gate.zone,
             "state": "open" if gate.open else "closed", "door": gate.door, "lease_minutes": gate.lease_minutes}
+
+
+def prove(
+    gate: GateName,
+    pass_file: Annotated[Path, typer.Option("--pass", help="A pass: a file, a picture, or - to scan.")],
+    venue: VenueOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a pass at a gate without faces: that it is good there proves, for a day, that there is another way in."""
+    from countenance.flows import duties
+
+    with opened(venue) as here:
+        zone = duties.prove_lane(here, gate, read_pass(pass_file))
+    print_out(as_json, {"gate": gate, "zone": zone}, f"The lane without faces works in {zone}.")
+
+
+def waited(
+    zone: Annotated[str, typer.Argument(metavar="ZONE", help="Where.")],
+    lane: Annotated[str, typer.Option(help="face or pass.")],
+    seconds: Annotated[int, typer.Option(help="How long somebody waited, by a watch.")],
+    venue: VenueOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write down how long somebody waited. Where people without a face wait longer, the lane for faces closes."""
+    from countenance.flows import parity
+
+    with opened(venue) as here, here.store.write() as unit:
+        found = parity.waited(unit, zone, lane, seconds)
+    print_out(as_json, {"zone": zone, "breached": found.breached, "said": found.text}, f"{zone}: {found.text}.",
+              *(["Faces wait there until the other lane is as fast again."] if found.breached else []))

@@ -36,6 +36,7 @@ from countenance.cli import (
     models,
     notice,
     operators,
+    orders,
     passes,
     pilot,
     prove,
@@ -43,7 +44,9 @@ from countenance.cli import (
     receipt,
     record,
     revocations,
+    rights,
     serve,
+    statements,
     sweep,
     verify,
     withdraw,
@@ -64,7 +67,8 @@ for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("
                       ("receipt", receipt), ("record", record), ("revocations", revocations), ("log", log),
                       ("models", models), ("calibrate", calibrate), ("pilot", pilot),
                       ("bench", bench), ("gate", gate), ("lane", lane), ("events", events), ("operators", operators),
-                      ("apikey", api_keys), ("import", imports)):
+                      ("apikey", api_keys), ("import", imports), ("statement", statements), ("order", orders),
+                      ("rights", rights)):
     app.add_typer(_group.app, name=_name)
 
 

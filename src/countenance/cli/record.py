@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from countenance.cli.common import HERE, JsonOption, RefOption, VenueOption, opened, person_of, print_out
+from countenance.cli.common import HERE, JsonOption, RefOption, VenueOption, opened, person_of, print_out, read_text
 
 app = typer.Typer(help="Write down what the log should hold: complaints, disclosures, orders.", no_args_is_help=True)
 PersonOption = Annotated[str, typer.Option("--person", help="The person's number here.")]
@@ -34,6 +35,8 @@ def disclosure(
     to: Annotated[str, typer.Option("--to", help="To whom.")],
     what: Annotated[str, typer.Option("--what", help="What was disclosed.")],
     why: Annotated[str, typer.Option("--why", help="On what ground.")],
+    seal: Annotated[Path | None, typer.Option("--seal", help="A signed order that they may not see it until its last "
+                                              "day.")] = None,
     person: PersonOption = "",
     reference: RefOption = "",
     venue: VenueOption = HERE,
@@ -44,8 +47,9 @@ def disclosure(
 
     with opened(venue) as here:
         whose = person_of(here, person, reference)
-        record.disclosure(here, whose, to, what, why)
-    print_out(as_json, {"recorded": "disclosure", "person": whose}, "The disclosure is written down in their record.")
+        record.disclosure(here, whose, to, what, why, read_text(seal) if seal else "")
+    print_out(as_json, {"recorded": "disclosure", "person": whose}, "The disclosure is written down in their record."
+              if seal is None else "The disclosure is fixed in the log; they see it when the seal ends.")
 
 
 @app.command("order")

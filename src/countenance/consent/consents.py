@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from countenance.consent import notices
+from countenance.consent import notices, rulings
 from countenance.consent.acts import Act
 from countenance.consent.states import State, moved
 from countenance.errors import Refused
@@ -118,10 +118,10 @@ def require_live(unit: Unit, person: PersonId, purpose_id: PurposeId) -> Consent
     """Return the live consent of a person for a purpose, or raise Refused.
 
     Codes: purpose-unknown, consent-missing, consent-other-purpose, consent-withdrawn, consent-expired,
-    consent-replaced, consent-lost, consent-ask-again, notice-outdated, consent-altered. Raises
-    StoreFault(key-destroyed) where the person's record is lost.
+    consent-replaced, consent-lost, consent-ask-again, notice-outdated, consent-altered, order-stops,
+    person-stopped. Raises StoreFault(key-destroyed) where the person's record is lost.
     """
-    notices.purpose(unit, purpose_id)
+    rulings.require_none(unit, notices.purpose(unit, purpose_id).zone, person)
     newest = _newest(unit, person, purpose_id)
     _not_ended(newest)
     _not_expired(unit, newest)

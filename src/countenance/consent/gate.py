@@ -9,6 +9,9 @@ What it asks before each kind:
     DATASET    a folder of photographs; no venue at all, so the permit fits no venue's doors
     CALIBRATE  live consents of each person to both, the search and its calibration; the venue in order
 
+No ruling stops it: an order, a wish that nothing is done for now, a death (`rulings`); and in its zone people have
+done what they have to (`flows/duties.py`).
+
 "The venue in order": neither store was put back to an earlier state, the clock was not set back, the sweep has
 run, and no rotation that was promised to somebody who withdrew is late.
 """
@@ -23,7 +26,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from countenance.clock import Clock
-from countenance.consent import consents, notices
+from countenance.consent import consents, notices, rulings
 from countenance.consent.states import State
 from countenance.errors import Refused
 from countenance.permits import Kind, Permit, PermitBook, Scope, dataset_scope, gallery_scope, load_scope, person_scope
@@ -77,13 +80,14 @@ class ConsentGate:
 
     def __init__(
         self, venue: VenueId, store: Store, book: PermitBook, clock: Clock, sweep_late_hours: int,
-        require_stores: Callable[[], None],
+        require_stores: Callable[[], None], require_duties: Callable[[Unit, str], None] = lambda _unit, _zone: None,
     ) -> None:
         self._venue = venue
         self._store = store
         self._clock = clock
         self._sweep_late = sweep_late_hours * HOUR
         self._require_stores = require_stores
+        self._require_duties = require_duties
         self._issue = book.appoint()
         self._pressed: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -176,12 +180,17 @@ class ConsentGate:
             raise Refused("rotation-late", "Nothing is compared until `countenance keys rotate` has run.")
 
     def _compares(self, unit: Unit, purpose: PurposeId, how: str) -> None:
-        if notices.purpose(unit, purpose).comparison != how:
+        found = notices.purpose(unit, purpose)
+        if found.comparison != how:
             raise Refused("purpose-other", "This purpose is not for this kind of comparison.")
+        rulings.require_none(unit, found.zone)
+        self._require_duties(unit, found.zone)
 
     def _for_a_face(self, unit: Unit, purpose: PurposeId) -> None:
-        if notices.purpose(unit, purpose).comparison == notices.DISCLOSE:
+        found = notices.purpose(unit, purpose)
+        if found.comparison == notices.DISCLOSE:
             raise Refused("purpose-other", "This purpose is to tell others something; it needs no face, and gets none.")
+        self._require_duties(unit, found.zone)
 
     def _pressed_now(self, pressed: Press) -> None:
         if not isinstance(pressed, Press):
@@ -218,12 +227,12 @@ class ConsentGate:
 
     def _agreed(self, unit: Unit, purpose: PurposeId) -> list[Any]:
         """Return the live consents to the notice in force."""
-        consent = schema.consent
-        return list(unit.run(
+        consent, stopped = schema.consent, rulings.stopped_people(unit)
+        return [row for row in unit.run(
             select(consent.c.consent_id, consent.c.person_id, consent.c.expires_at).where(
                 consent.c.purpose_id == purpose, consent.c.state == State.GIVEN.value,
                 consent.c.expires_at > unit.now, consent.c.notice_hash == notices.hash_in_force(unit, purpose),
-                consent.c.given_at > consents.asked_from(unit))))
+                consent.c.given_at > consents.asked_from(unit))) if row.person_id not in stopped]
 
     def _within_cap(self, number: int, cap: int) -> None:
         if number > cap:

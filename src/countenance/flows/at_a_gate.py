@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from countenance.clock import utc_day
 from countenance.consent import gate as consent_gate
 from countenance.errors import BadInput, CountenanceError, Refused
-from countenance.flows import admit, liveness, passes, revocations
+from countenance.flows import admit, duties, liveness, passes, revocations
 from countenance.flows.admit import AtGate, Decision, Outcome
 from countenance.flows.capture import Timings
 from countenance.flows.found import SIGNING
@@ -55,7 +55,10 @@ def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, tally
 
     def story() -> Decision:
         if gate.mode is Mode.PASS:                                          # (1)
-            return _by_pass_alone(venue, shown, here, tally, timings)
+            decision = _by_pass_alone(venue, shown, here, tally, timings)
+            with suppress(CountenanceError):  # it needs no store: that it is alive is written down if one is there
+                duties.proven(venue, gate.zone, gate.gate_id)
+            return decision
         if gate.mode is Mode.FACE:
             gate.require_open()                                             # (2)
             if not shown.pressed:

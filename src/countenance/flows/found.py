@@ -198,6 +198,11 @@ private_recipients = []        # hosts with private addresses that events may be
 interval_minutes = 10          # at least between two publications of the log
 witnesses = []                 # who cosigns it: "URL KEY" each (docs/operating/witness.md)
 
+[rules]
+signers = []                   # who may sign statements and orders: "NAME+ID+KEY" each (docs/operating/rules.md)
+# the check of a document that comparing faces stands in for, where the regime asks for one
+replaces = {q(plan.get("replaces", ""), ensure_ascii=False)}
+
 [models]
 pack = "dlib-resnet"
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from countenance.errors import Refused
+from countenance.errors import BadInput, Refused
 from countenance.formats import canonical
 from countenance.quantities import DAY, KeyId, PersonId
 from countenance.storage import schema
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEPT_DAYS = 400
 """How long a person's record is kept after it was last needed; then the sweep erases it. Fewer is stricter."""
+
+LANGUAGES = ("en", "zh")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,16 @@ def profile(unit: Unit, keys: KeyStore, person: PersonId) -> Profile:
     """Open a person's profile. Raises Refused(person-unknown), StoreFault(key-destroyed)."""
     found = row(unit, person)
     return parse_profile(keys.open(record_ref(found), "profile", found.sealed_profile))
+
+
+def correct(unit: Unit, keys: KeyStore, person: PersonId, language: str) -> None:
+    """Put another language into a person's profile. Raises BadInput(request-fields), Refused, StoreFault."""
+    if language not in LANGUAGES:
+        raise BadInput("request-fields", f"What is corrected here is the language: {', '.join(LANGUAGES)}.")
+    found = row(unit, person)
+    before = parse_profile(keys.open(record_ref(found), "profile", found.sealed_profile))
+    sealed = keys.seal(record_ref(found), "profile", canonical.encode([before.reference, language]))
+    unit.run(update(schema.person).where(schema.person.c.person_id == person).values(sealed_profile=sealed))
 
 
 def parse_profile(plain: bytes | bytearray) -> Profile:

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 
 from countenance.consent.states import State
 from countenance.errors import Refused
-from countenance.flows import drill, events_out, intents, log, revocations, rotate, withdraw
+from countenance.flows import drill, events_out, intents, log, record, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -60,7 +60,8 @@ def sweep(venue: Venue, *, dry_run: bool = False,
             withdraw.end(venue, person, purpose, State.EXPIRED)
         progress(done + 1, total)
     for done, person in enumerate(people):                                  # (2)
-        withdraw.forget(venue, person)
+        with suppress(Refused):  # an order keeps this record; its faces are gone
+            withdraw.forget(venue, person)
         progress(len(expired) + done + 1, total)
     rows = _old_rows(venue, count_only=False)                               # (3)
     revocations.post(venue)
@@ -69,6 +70,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
         rotation = True
     _rewrite(venue)
     with venue.store.write() as unit:                                       # (5)
+        record.release(unit)
         unit.set_mark("swept", unit.now)
         events_out.clear(unit, venue, "sweep.ran", {"rotated": rotation})
     venue.store.empty_wal()
@@ -105,7 +107,8 @@ def _due(venue: Venue) -> tuple[list[tuple[PersonId, PurposeId]], list[PersonId]
 def _old_rows(venue: Venue, *, count_only: bool) -> int:
     # Templates go with their consent above; what is past its date here opens nothing any more.
     tables = (schema.issued_pass, schema.consent, schema.revocation, schema.hourly_count, schema.one_time,
-              schema.session, schema.idempotent, schema.delivery)
+              schema.session, schema.idempotent, schema.delivery, schema.statement, schema.ruling, schema.request,
+              schema.lane_wait)
     total = 0
     with venue.store.write() if not count_only else venue.store.read() as unit:
         for table in tables:

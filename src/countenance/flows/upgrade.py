@@ -36,6 +36,7 @@ SETTINGS_SINCE = {
     "gate": {"fmr": "0.001", "fpir": "0.01"},
     "entitlement": {"url": '""', "key": '""', "cache_hours": "24"},
     "server": {"origin": '""', "key_days": "365", "attempts_per_minute": "60", "private_recipients": "[]"},
+    "rules": {"signers": "[]", "replaces": '""'},
 }
 """Settings that the first venues did not have, as TOML; what they did before is what these say."""
 

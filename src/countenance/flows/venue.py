@@ -49,6 +49,9 @@ OLDER_MARK = "older"
 """In a data store that was found to be one. Whoever withdraws from it moves its count, which makes it no newer."""
 
 
+DUTIES_S = 10.0
+"""Seconds for which duties that were met are not looked at again, as each decision asks. Shorter is stricter."""
+
 STRICTER = "stricter/"
 """The mark, in thousandths, by which a gallery that calibrated itself is stricter than its calibration."""
 
@@ -81,7 +84,7 @@ class Venue:
         self.book = PermitBook(clock)
         self.gate = ConsentGate(
             self.venue_id, self.store, self.book, clock, self.settings.sweep_late_after_hours,
-            self.require_stores)
+            self.require_stores, self.require_duties)
         self.vault = TemplateVault(self.keys, self.book, self.venue_id)
         self.matcher = Matcher(self.book, self.venue_id)
         self.log = Log(self.store, folder, self._log_signer)
@@ -92,6 +95,7 @@ class Venue:
         self._calibration: calibration.Calibration | None = None
         self._cosigner: Cosigner | None = None
         self._restored: StoreFault | None = None
+        self._duties_met: dict[str, float] = {}
 
     def _stores(self, folder: Path, clock: Clock, root: Root | None) -> tuple[KeyStore, Store]:
         with ExitStack() as opened:  # a venue that does not open leaves no file of its databases behind
@@ -142,6 +146,19 @@ class Venue:
         """
         if self._restored is not None:
             raise StoreFault(self._restored.code, self._restored.sentence)
+
+    def require_duties(self, unit: Unit, zone: str) -> None:
+        """Raise Refused where people have not done what they must before faces are compared in a zone.
+
+        Looked at again DUTIES_S after it was in order.
+        """
+        from countenance.flows import duties  # which looks at passes, and they at a venue
+
+        at, now = self._duties_met.get(zone), self.clock.monotonic()
+        if at is None or not 0 <= now - at < DUTIES_S:
+            self._duties_met.pop(zone, None)
+            duties.require_met(unit, self.settings, zone)
+            self._duties_met[zone] = now
 
     def _none_older(self) -> None:
         gone = self.keys.place.gone.read()

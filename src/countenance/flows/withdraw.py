@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 
 from countenance.clock import utc_text
-from countenance.consent import consents, notices
+from countenance.consent import consents, notices, rulings
 from countenance.consent.states import State
 from countenance.errors import Refused, StoreFault
 from countenance.flows import events_out, intents, people, receipts, revocations
@@ -213,13 +213,29 @@ def forget(venue: Venue, person: PersonId) -> Gone:
     """Erase a person without a receipt: withdraw everything, destroy the record key, delete every row.
 
     What stays are leaves of the log that nobody can open or tie to anybody; the receipts that the person has
-    are then the only proof. Raises Refused(person-unknown), StoreFault.
+    are then the only proof. Raises Refused(person-unknown, record-preserved), StoreFault.
     """
+    _faces_of_a_preserved_record(venue, person)
     with venue.store.write() as unit:
         record = people.record_ref(people.row(unit, person))
         mine = intents.pending(unit, "erase", person=person)
         intent = mine[0] if mine else intents.begin(unit, "erase", person, PurposeId(""), [record.key_id])
     return go_on_erasing(venue, intent)
+
+
+def _faces_of_a_preserved_record(venue: Venue, person: PersonId) -> None:
+    """Where an order keeps a record: end every consent, and refuse. An order keeps no face."""
+    with venue.store.read() as unit:
+        try:
+            rulings.require_unpreserved(unit, person)
+        except Refused:
+            standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
+        else:
+            return
+    for purpose in dict.fromkeys(standing):
+        end(venue, person, purpose)
+    with venue.store.read() as unit:
+        rulings.require_unpreserved(unit, person)
 
 
 def go_on_erasing(venue: Venue, intent: Intent) -> Gone:
@@ -238,6 +254,9 @@ def go_on_erasing(venue: Venue, intent: Intent) -> Gone:
         for table in (schema.issued_pass, schema.template, schema.consent, schema.one_time, schema.session,
                       schema.me_code, schema.person):
             unit.run(delete(table).where(table.c.person_id == person))
+        unit.run(delete(schema.withheld).where(schema.withheld.c.person_id == person))
+        unit.run(delete(schema.ruling).where(schema.ruling.c.target == person))
+        unit.run(update(schema.request).where(schema.request.c.person_id == person).values(person_id=""))
         entry = unit.tell_for("person-erased", {"venue": venue.venue_id, "person": person})
         unit.move_forward()
         unit.set_mark("vacuum", unit.now)  # the sweep rewrites the file: pages keep shreds of rows that were moved

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Table,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration of this store; a folder that names a later one is of a newer program."""
 
 metadata = MetaData()
@@ -290,6 +290,77 @@ delivery = Table(
     Column("made_at", Integer, nullable=False),
     Column("delete_at", Integer, nullable=False),
     Index("delivery_due", "state", "next_at"),
+    sqlite_with_rowid=False,
+)
+
+statement = Table(
+    "statement", metadata, _id("statement_id"),       # SHA-256 of the signed note
+    Column("kind", String(16), nullable=False),        # formats/statements.py
+    Column("subject", String(100), nullable=False),    # what it is about; of an order about a person "person"
+    Column("document", String(64), nullable=False),    # SHA-256 of the paper, photograph or file that it is about
+    Column("signer", String(64), nullable=False),
+    Column("from_at", Integer, nullable=False),
+    Column("until_at", Integer, nullable=False),
+    Column("taken_at", Integer, nullable=False),
+    Column("delete_at", Integer, nullable=False),
+    Index("statement_of", "kind", "subject"),
+    sqlite_with_rowid=False,
+)
+
+ruling = Table(
+    "ruling", metadata, _id("ruling_id"),
+    Column("effect", String(8), nullable=False),       # stop: nothing is compared; preserve: a record is not erased
+    Column("scope", String(10), nullable=False),       # person | zone | controller
+    Column("target", String(64), nullable=False),
+    Column("ground", String(16), nullable=False),      # order | restriction | death
+    Column("from_at", Integer, nullable=False),
+    Column("until_at", Integer, nullable=True),        # NULL: until it is lifted
+    Column("lifted_at", Integer, nullable=True),
+    Column("delete_at", Integer, nullable=False),
+    CheckConstraint("effect IN ('stop', 'preserve')"),
+    CheckConstraint("scope IN ('person', 'zone', 'controller')"),
+    Index("ruling_in_force", "effect", "scope", "target"),
+    sqlite_with_rowid=False,
+)
+
+request = Table(
+    "request", metadata, _id("request_id"),
+    Column("person_id", String(64), nullable=False),   # empty once they were erased
+    Column("kind", String(10), nullable=False),        # flows/rights.py
+    Column("by_kin", Boolean, nullable=False),
+    Column("outcome", String(8), nullable=False),      # open | granted | partly | refused
+    Column("opened_at", Integer, nullable=False),
+    Column("due_at", Integer, nullable=False),
+    Column("decided_at", Integer, nullable=True),
+    Column("delete_at", Integer, nullable=False),
+    CheckConstraint("outcome IN ('open', 'granted', 'partly', 'refused')"),
+    Index("request_of", "person_id"),
+    sqlite_with_rowid=False,
+)
+
+withheld = Table(
+    "withheld", metadata, _id("withheld_id"),
+    Column("person_id", String(64), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),     # a disclosure, under their record key, until a seal ends
+    Column("until_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+lane_proof = Table(
+    "lane_proof", metadata, _id("zone_id"),            # the last time that a pass opened a gate without faces there
+    Column("gate_id", String(64), nullable=False),
+    Column("at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+lane_wait = Table(
+    "lane_wait", metadata,
+    Column("day", Integer, primary_key=True),          # since 1970
+    Column("zone_id", String(64), primary_key=True),
+    Column("lane", String(8), primary_key=True),       # face | pass
+    Column("seconds", Integer, primary_key=True),      # rounded down to a step
+    Column("number", Integer, nullable=False),         # how many waited so long; nobody's name
+    Column("delete_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -41,7 +41,9 @@ const LOOKS = new Set(["operator-access", "disclosure"]);
 const lineOf = (event) => {
   const name = `event.${event.type}`;
   const values = { decision: [event.gate || say("me.some-gate"), event.people], "operator-access": [wordOr(`by.${event.by}`, event.by), wordOr(`why.${event.why}`, event.why)],
-    disclosure: [event.to, event.what, event.why], complaint: [event.text] }[event.type]
+    disclosure: [event.to, event.what, event.why], complaint: [event.text],
+    "disclosure-unsealed": [event.to, event.what, event.why], request: [event.text], answer: [event.reason],
+    "ruling-of-person": [event.ground], wish: [event.who] }[event.type]
     ?? [event.purpose ? purposeName(event.purpose) : ""];
   return tag("li", {}, `${when(event.at)}: `, isSaid(name) ? say(name, ...values) : event.type);
 };

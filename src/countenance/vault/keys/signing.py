@@ -10,7 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from countenance import durable
-from countenance.errors import StoreFault
+from countenance.errors import BadInput, StoreFault
+from countenance.formats import signed_note
 from countenance.formats.cose import key_id
 
 USES = ("pass", "receipt", "list", "log", "door")
@@ -102,3 +103,22 @@ def verifier(folder: Path, use: str) -> Ed25519PublicKey:
         raise StoreFault("signer-missing", f"The public key for each {use} cannot be read.") from None
 
 
+
+
+def make_apart(path: Path, name: str) -> str:
+    """Write a new private key with its signer's name, for somebody who is not the venue; return the public half.
+
+    Raises FileExistsError.
+    """
+    private = Ed25519PrivateKey.generate()
+    durable.create(path, f"{name}\n{private.private_bytes_raw().hex()}\n".encode(), durable.SECRET)
+    return signed_note.key_of(private, name).text
+
+
+def read_apart(text: str) -> tuple[str, Ed25519PrivateKey]:
+    """Read what `make_apart` wrote: the signer's name, and the key. Raises BadInput(signer-key)."""
+    name, _, rest = text.partition("\n")
+    try:
+        return name, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(rest))
+    except ValueError:
+        raise BadInput("signer-key", "This is not a key that `countenance statement key` made.") from None
