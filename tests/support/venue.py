@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from countenance.clock import SetClock, utc_day
 from countenance.consent import notices
-from countenance.consent.acts import Act
+from countenance.consent.acts import Act, Age
 from countenance.consent.consents import Yes
 from countenance.demo import attacker
 from countenance.features import Probe, quantise
@@ -141,7 +141,7 @@ def copy_of(folder: Path, to: Path) -> Path:
 def says_yes(venue: Venue, purpose: PurposeId = VERIFY, act: Act = Act.ASSERTED) -> Yes:
     """Return a yes to the notice in force."""
     with venue.store.read() as unit:
-        return Yes(notices.in_force(unit, purpose).hash, "en", act)
+        return Yes(notices.in_force(unit, purpose).hash, "en", act, Age.OF_AGE)
 
 
 def as_written(text: str) -> str:

@@ -12,7 +12,7 @@ from countenance import settings
 from countenance.clock import SetClock
 from countenance.controls import regime, run
 from countenance.errors import BadInput, Refused
-from countenance.flows import found, gates
+from countenance.flows import found, gates, scenarios
 from countenance.flows.opening import open_venue
 from countenance.integrations.entitlement import CsvEntitlement
 from countenance.quantities import Instant
@@ -76,10 +76,10 @@ def test_a_banned_place_founds_no_venue(tmp_path: Path) -> None:
 def test_a_zone_where_it_is_banned_is_refused_with_its_citation(kind: str, name: str) -> None:
     rules = settings.preset("regimes", name)
     with pytest.raises(Refused) as refusal:
-        found.require_zone(rules, kind)
+        scenarios.require_zone(rules, kind)
     assert refusal.value.code == "zone-banned"
     assert name != "cn" or "FRT Measures art 13" in refusal.value.sentence
-    found.require_zone(rules, "entrance")
+    scenarios.require_zone(rules, "entrance")
 
 
 def test_no_venue_is_founded_with_such_a_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,9 @@ def enrol(
         "--scan", help="Wait until the printed card was scanned: only then the enrolment counts.")] = False,
     receipt_out: Annotated[Path | None, typer.Option("--receipt-out", help="Where to write the receipt.")] = None,
     channel: Annotated[str, typer.Option(help="Where the person says yes: desk or kiosk.")] = "desk",
+    age: Annotated[str, typer.Option(help="What they answered when asked: of-age or minor.")] = "unasked",
+    guardian: Annotated[str, typer.Option(help="For a child: the booking number of the parent or guardian who "
+                                          "agrees.")] = "",
     language: LanguageOption = "en",
     yes: Annotated[bool, typer.Option("--yes", help="The person in front read the notice and said yes.")] = False,
     no: Annotated[bool, typer.Option("--no", help="The person said no: a plain pass, and no record.")] = False,
@@ -63,7 +66,7 @@ def enrol(
     as_json: JsonOption = False,
 ) -> None:
     """Enrol one person who says yes; who says no gets a plain pass."""
-    from countenance.consent.acts import act_from_channel
+    from countenance.consent.acts import act_from_channel, age_from
     from countenance.consent.consents import Yes
 
     if yes and no:
@@ -74,7 +77,8 @@ def enrol(
         if not agreed:
             _say_no(here, reference, _Paper(pass_out, card, size, scan), as_json)
         else:
-            _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel)), notice, image or [],
+            _say_yes(here, reference, Yes(notice.hash, language, act_from_channel(channel),
+                                           age_from(age), guardian), notice, image or [],
                      _Paper(pass_out, card, size, scan), receipt_out, as_json)
 
 

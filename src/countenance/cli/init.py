@@ -17,8 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
-    scenario: Annotated[str, typer.Option(help="What kind of place: annual-pass.")],
-    regime: Annotated[str, typer.Option(help="Whose rules: cn.")],
+    scenario: Annotated[str, typer.Option(help="What kind of place: annual-pass, hotel, mall, airport, residential, "
+                                          "office or conference.")],
+    regime: Annotated[str, typer.Option(help="Whose rules: cn, eu or us-il.")],
     name: Annotated[str, typer.Option(help="The venue's name, as its notices say it.")] = "This venue",
     contact: Annotated[str, typer.Option(help="Where people reach you.")] = "the service desk",
     root: Annotated[str, typer.Option(help="The root key: file:PATH, env:NAME or pkcs11:URI.")] = "file:root.key",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
 from countenance.consent import notices, rulings
-from countenance.consent.acts import Act
+from countenance.consent.acts import Act, Age
 from countenance.consent.states import State, moved
 from countenance.errors import Refused
 from countenance.formats import canonical
@@ -20,6 +20,9 @@ from countenance.storage.unit import Unit
 
 KEPT_DAYS_AFTER = 30
 """How long the row of an ended consent is kept before the sweep removes it. Fewer is stricter."""
+
+MINORS_DAYS = 180
+"""How long a consent lasts at most that a guardian gave for a child: then the child is older. Fewer is stricter."""
 
 _WITH_ALIAS = 5  # parts of what is sealed of a consent to disclose
 
@@ -42,16 +45,22 @@ class Consent:
 
 @dataclass(frozen=True)
 class Yes:
-    """What a person said yes to: exactly this notice, read in this language, by this act."""
+    """What a person said yes to: exactly this notice, read in this language, by this act.
+
+    `age`: what they answered when asked; nobody guesses it. `guardian`: the booking number of whoever agrees for a
+    child, on the same household's tickets.
+    """
 
     notice_hash: str
     language: str
     act: Act
+    age: Age = Age.UNASKED
+    guardian: str = ""
 
 
 def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
-         event: str = "consent-given") -> tuple[Consent, Entry]:
-    """Record a separate consent to the notice in force.
+         event: str = "consent-given", latest: Instant | None = None) -> tuple[Consent, Entry]:
+    """Record a separate consent to the notice in force. It ends after the purpose's days, or at `latest` before that.
 
     Raises Refused: purpose-unknown, notice-outdated (another text than the one in force),
     notice-language, consent-standing (there is one already).
@@ -62,7 +71,7 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
     if _standing(unit, person, purpose_id) is not None:
         raise Refused("consent-standing", "This person's consent stands already; renew it instead.")
     consent = Consent(random_id(), person, purpose_id, yes.notice_hash, yes.language, yes.act,
-                      State.GIVEN, unit.now, Instant(unit.now + purpose.valid_days * DAY))
+                      State.GIVEN, unit.now, _end(unit, purpose, yes.act, latest))
     unit.run(insert(schema.consent).values(
         consent_id=consent.consent_id, person_id=person, purpose_id=purpose_id,
         notice_hash=consent.notice_hash, language=consent.language, act=consent.act.value,
@@ -73,14 +82,26 @@ def give(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
     return consent, unit.tell_of(person, event, _facts(consent))
 
 
-def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes) -> tuple[Consent, Entry]:
-    """Put a new consent in the place of the standing one. Raises Refused as `give`, and consent-missing."""
+def _end(unit: Unit, purpose: notices.Purpose, act: Act, latest: Instant | None) -> Instant:
+    days = min(purpose.valid_days, MINORS_DAYS) if act is Act.GUARDIAN else purpose.valid_days
+    end = Instant(unit.now + days * DAY)
+    return end if latest is None else min(end, latest)
+
+
+def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
+          latest: Instant | None = None) -> tuple[Consent, Entry]:
+    """Put a new consent in the place of the standing one; of one that a guardian gave, by that guardian's act.
+
+    Raises Refused as `give`, and consent-missing.
+    """
     standing = _standing(unit, person, purpose_id)
     if standing is None:
         raise Refused("consent-missing", "There is no standing consent to renew; enrol again.")
     _not_expired(unit, standing)
     end(unit, standing, State.SUPERSEDED)
-    consent, entry = give(unit, person, purpose_id, yes, "consent-renewed")
+    if standing.act is Act.GUARDIAN:
+        yes = replace(yes, act=Act.GUARDIAN)
+    consent, entry = give(unit, person, purpose_id, yes, "consent-renewed", latest)
     unit.run(update(schema.template)
              .where(schema.template.c.consent_id == standing.consent_id)
              .values(consent_id=consent.consent_id, delete_at=consent.expires_at))

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import bindparam, func, insert, select
 
+from countenance.consent import notice_terms
 from countenance.errors import BadInput, Refused, StoreFault
 from countenance.formats import notices as form
 from countenance.formats.notices import Notice
@@ -152,8 +153,8 @@ def add_without_a_face(unit: Unit, venue: VenueId, purpose_id: PurposeId, zone: 
 def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, str]) -> Notice:
     """Put a new version in force. Consents to older ones stop matching until renewed (K04).
 
-    `texts` needs exactly the languages of the version before. Raises BadInput: notice-text,
-    notice-languages, notice-unchanged. Raises as `purpose` too, but for notice-missing.
+    `texts` needs exactly the languages of the version before. Raises BadInput: notice-text, notice-languages,
+    notice-unchanged, notice-incomplete, notice-void (K27). Raises as `purpose` too, but for notice-missing.
     """
     about = _known(unit, purpose_id)
     table = schema.notice
@@ -163,6 +164,8 @@ def publish(unit: Unit, venue: VenueId, purpose_id: PurposeId, texts: dict[str, 
                     {language: form.clean_text(text) for language, text in texts.items()})
     if last:
         _differs(in_force(unit, purpose_id), notice)
+    if about.comparison != DISCLOSE:
+        notice_terms.require_fit(notice.texts)
     unit.run(insert(table).values(
         notice_hash=notice.hash, purpose_id=purpose_id, version=notice.version,
         canonical=notice.canonical(), published_at=unit.now))

@@ -63,7 +63,7 @@ CONTROLS: dict[str, Control] = {one.id: one for one in (
             checks.one_to_one),
     Control("K13", "A face is looked for after a deliberate act only; bystanders are dropped.",
             "consent/gate.py::press", "tests/unit/test_consents.py::test_a_press_is_fresh_and_used_once"),
-    Control("K14", "No device in a place where none may be.", "flows/found.py::require_zone",
+    Control("K14", "No device in a place where none may be.", "flows/scenarios.py::require_zone",
             "tests/unit/test_regimes.py::test_a_zone_where_it_is_banned_is_refused_with_its_citation",
             checks.zones),
     Control("K15", "A sign stands where faces are compared.", "", ""),

@@ -12,7 +12,7 @@ from enum import Enum
 
 from sqlalchemy import func, select, text
 
-from countenance.consent import notices
+from countenance.consent import notice_terms, notices
 from countenance.consent.states import State
 from countenance.controls.regime import Regime
 from countenance.errors import CountenanceError
@@ -23,19 +23,6 @@ from countenance.formats.passes import Custody
 from countenance.quantities import DAY, HOUR, PurposeId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
-
-NOTICE_ASKS = {
-    "en": {"who": "contact", "what": "measure", "what for": "what for", "why it is wanted": "wanted",
-           "what it may mean": "may mean for you", "how long": "how long", "that one may say no": "say no",
-           "that one may withdraw": "withdraw", "rights": "your rights"},
-    "zh": {"who": "联系", "what": "测量", "what for": "用途", "why it is wanted": "为了", "what it may mean": "影响",
-           "how long": "期限", "that one may say no": "拒绝", "that one may withdraw": "撤回", "rights": "权利"},
-}
-"""What a notice has to say, and a word by which each is found in it: that it is there, not that it is true."""
-
-VOID_TERMS = ("irrevocab", "perpetual", "unlimited term", "freely sublicens", "by entering you agree", "不可撤销",
-              "永久", "无期限", "任意转授权", "进入即视为同意")
-"""Terms that give unlimited rights over a face; void under Fa Shi [2021] 15, art 11."""
 
 _FILING_AHEAD = 0.8
 
@@ -125,9 +112,7 @@ def notice_complete(seen: Seen) -> Finding:
         if notices.purpose(seen.unit, PurposeId(name)).comparison == notices.DISCLOSE:
             continue
         for language, words in found.texts.items():
-            asked = NOTICE_ASKS.get(language, {})
-            lacking += [f"{name} ({language}): {element}" for element, word in asked.items()
-                        if word not in words.lower()]
+            lacking += [f"{name} ({language}): {element}" for element in notice_terms.missing(language, words)]
     return fails("notices lack: " + "; ".join(lacking)) if lacking else holds("every notice has every element")
 
 
@@ -227,8 +212,8 @@ def terms(seen: Seen) -> Finding:
     """K27: no notice in force holds words that give unlimited rights over a face."""
     found = []
     for name in seen.unit.run(select(schema.purpose.c.purpose_id)).scalars():
-        words = " ".join(notices.in_force(seen.unit, PurposeId(name)).texts.values()).lower()
-        found += [f"{name}: {term}" for term in VOID_TERMS if term in words]
+        words = " ".join(notices.in_force(seen.unit, PurposeId(name)).texts.values())
+        found += [f"{name}: {term}" for term in notice_terms.void(words)]
     return fails("void terms: " + "; ".join(found)) if found else holds("no void terms in any notice")
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from countenance.clock import utc_day
+from countenance.clock import end_of_day, utc_day
 from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
 from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
-from countenance.flows import capture, intents, passes, people, receipts
+from countenance.flows import capture, intents, minors, passes, people, receipts, scenarios
 from countenance.flows.capture import Chip, Timings
 from countenance.flows.intents import Intent
 from countenance.flows.people import Profile
@@ -96,6 +96,7 @@ def begin(venue: Venue, reference: str, purpose_id: PurposeId, yes: Yes, camera:
     venue.store.require_forward()
     ticket = _ticket(venue, reference)                                      # (1)
     purpose = _said_yes(venue, purpose_id, yes)                             # (2)
+    yes = minors.answered(venue, purpose, ticket, yes)
     known, seen = _known(venue, ticket, purpose_id)
     cameras = [camera] if callable(camera) else camera
     chips = capture.to_enrol(venue, cameras, timings)                       # (3)
@@ -214,7 +215,8 @@ def _pending(venue: Venue, unit: Unit, names: _Names, purpose: notices.Purpose, 
     person = names.record.person
     if not names.known:
         people.add(unit, venue.keys, names.record, profile, household=ticket.household)
-    consent, _ = consents.give(unit, person, purpose.purpose_id, yes)
+    latest = end_of_day(ticket.valid_until) if scenarios.ends_with_ticket(venue.settings) else None
+    consent, _ = consents.give(unit, person, purpose.purpose_id, yes, latest=latest)
     granted = venue.gate.enrol(unit, person, purpose.purpose_id)
     place = Place(TemplateId(random_id()), person, purpose.purpose_id, venue.pack.identity)
     blank = passes.draft(venue, unit, profile, consent, purpose, place.pack)

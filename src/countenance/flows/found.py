@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ from sqlalchemy import insert
 from countenance import durable, settings
 from countenance.clock import Clock
 from countenance.consent import notices
-from countenance.errors import BadInput, Refused, StoreFault
-from countenance.flows import gates, record
-from countenance.formats.passes import Custody
+from countenance.errors import BadInput, StoreFault
+from countenance.flows import gates, record, scenarios
 from countenance.quantities import Instant, PurposeId, VenueId, random_id
 from countenance.storage import engine as engines
 from countenance.storage import key_schema, migrate, schema, sequence
@@ -43,12 +43,14 @@ def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str,
 
     (1) the regime allows faces at all; (2) everything is made in a folder beside it; (3) keys and
     databases; (4) purposes and notices from the scenario; (5) settings last; (6) one rename makes it a
-    venue. A failure leaves nothing behind. Raises BadInput (…-unknown, store-exists, venue-name),
-    StoreFault.
+    venue. A failure leaves nothing behind. Raises BadInput (…-unknown, regime-several, regime-banned, store-exists,
+    venue-name), Refused(zone-banned), StoreFault.
     """
-    rules, plan = settings.preset("regimes", regime), settings.preset("scenarios", scenario)
+    if re.search(r"[,+ ]", regime.strip()):
+        raise BadInput("regime-several", "A venue has one regime: two may contradict each other. Choose the stricter.")
+    rules, plan = settings.preset("regimes", regime), scenarios.load(scenario)
     _allowed(rules)
-    plan = _fitting(rules, plan)
+    plan = scenarios.fitting(rules, plan)
     _empty(folder)
     venue = VenueId(random_id()[:16])
     texts = {"id": venue, "name": _line(name, "name"), "contact": _line(contact, "contact"),
@@ -78,24 +80,6 @@ def found(folder: Path, clock: Clock, *, name: str, contact: str, scenario: str,
 def _allowed(rules: dict[str, Any]) -> None:
     if rules["face"] != "allowed":
         raise BadInput("regime-banned", "This regime allows no face recognition in places like this.")
-
-
-def require_zone(rules: dict[str, Any], kind: str) -> None:
-    """Refuse a zone of a kind in which nobody may put such a device. Raises Refused(zone-banned), with the citation."""
-    if kind in rules["parameters"].get("banned_zones", []):
-        cites = [rule["cite"] for rule in rules["rule"] if rule["control"] == "K14"] or ["this program's own rule"]
-        raise Refused("zone-banned", f"No face recognition in a place of this kind ({kind}): {cites[0]}.")
-
-
-def _fitting(rules: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the scenario without what the regime refuses: purposes under the venue's own key, and their gates."""
-    for zone in plan["zone"]:
-        require_zone(rules, zone["kind"])
-    if rules["parameters"]["venue_keyed"] != "refused":
-        return plan
-    kept = [one for one in plan["purpose"] if one["custody"] != Custody.VENUE_KEYED.value]
-    names = {one["id"] for one in kept} | {""}
-    return plan | {"purpose": kept, "gates": [one for one in plan["gates"] if one["purpose"] in names]}
 
 
 def _empty(folder: Path) -> None:

@@ -17,14 +17,15 @@ _BY_STATUS = {
     401: """code-unknown key-expired key-needed key-revoked key-unknown me-code-unknown
         one-time-code-unknown passkey-failed session-expired session-unknown sign-in-failed
         sign-in-needed""",
-    403: """address-private assessment-missing comparison-refused consent-channel consent-other-purpose
-        console-only counsel-missing csrf-missing embedding-refused enrolment-crossed feature-copied
-        gate-uncalibrated idempotency-secret key-collection key-other-gate key-other-purpose
-        key-role-higher kin-living kin-unwished lane-unproven list-other-venue liveness-not-assessed
-        liveness-not-live model-licence model-non-commercial not-verified offsite-none operator-off
-        order-stops other-site owner-only pack-other permit-copied permit-door permit-expired
-        permit-forged permit-issuer permit-scope permit-spent person-stopped press-missing press-old
-        press-used purpose-other regime-banned role-refused sign-missing zone-banned""",
+    403: """address-private age-unasked assessment-missing comparison-refused consent-channel
+        consent-other-purpose console-only counsel-missing csrf-missing embedding-refused
+        enrolment-crossed feature-copied gate-uncalibrated guardian-missing guardian-other
+        idempotency-secret key-collection key-other-gate key-other-purpose key-role-higher kin-living
+        kin-unwished lane-unproven list-other-venue liveness-not-assessed liveness-not-live minor-search
+        model-licence model-non-commercial not-verified offsite-none operator-off order-stops other-site
+        owner-only pack-other permit-copied permit-door permit-expired permit-forged permit-issuer
+        permit-scope permit-spent person-stopped press-missing press-old press-used purpose-other
+        regime-banned role-refused sign-missing zone-banned""",
     404: """api-key-unknown consent-missing dead-letter-unknown enrolment-unknown entitlement-missing
         epoch-missing face-unknown file-missing file-unknown gate-unknown household-unknown
         invitation-unknown log-missing notice-missing operator-unknown pass-missing passkey-unknown
@@ -49,17 +50,17 @@ _BY_STATUS = {
         witness-refused witness-stale zone-other""",
     413: """body-large body-too-large""",
     415: """body-type""",
-    422: """answer-both answer-missing backup-damaged backup-other-venue backup-unreadable backup-unwritable
-        backup-which base45-malformed bundle-missing bundle-short by-hand-outcome by-hand-reason
-        calendar-malformed calendar-year camera-away camera-none camera-wrong captures-many card-size
-        card-text chain-gap checkpoint-altered checkpoint-malformed checkpoint-origin chip-unusable
-        code-characters code-kind code-missing code-several code-size code-too-long code-unreadable
-        cohort-too-few consistency-wrong control-unasked control-unbroken cursor-unknown
-        dataset-faceless demo-not door-token-malformed enrolment-fields entitlement-columns
-        entitlement-lines entitlement-malformed entry-altered entry-malformed entry-too-large
-        event-shape events-other evidence-altered evidence-malformed extra-missing face-blurred
-        face-bright face-cut-off face-dark face-size-unusable face-tilted face-too-small face-turned
-        face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
+    422: """age-unknown answer-both answer-missing backup-damaged backup-other-venue backup-unreadable
+        backup-unwritable backup-which base45-malformed bundle-missing bundle-short by-hand-outcome
+        by-hand-reason calendar-malformed calendar-year camera-away camera-none camera-wrong
+        captures-many card-size card-text chain-gap checkpoint-altered checkpoint-malformed
+        checkpoint-origin chip-unusable code-characters code-kind code-missing code-several code-size
+        code-too-long code-unreadable cohort-too-few consistency-wrong control-unasked control-unbroken
+        cursor-unknown dataset-faceless demo-not door-token-malformed enrolment-fields
+        entitlement-columns entitlement-lines entitlement-malformed entry-altered entry-malformed
+        entry-too-large event-shape events-other evidence-altered evidence-malformed extra-missing
+        face-blurred face-bright face-cut-off face-dark face-size-unusable face-tilted face-too-small
+        face-turned face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
         folder-unreadable frames-malformed frames-many frames-order gate-ca gate-door gate-file-keys
         gate-file-malformed gate-file-unreadable gate-file-value gate-key gate-lease gate-liveness
         gate-mode gate-name gate-port gate-secret-missing gate-url groups-unreadable idempotency-key
@@ -69,22 +70,24 @@ _BY_STATUS = {
         lan-none lan-unwritable lane-settings lane-tickets-empty lane-tickets-other lane-unknown
         language-unknown leaf-other list-altered list-malformed listen-address listen-open listen-tls
         log-lost log-size log-unreadable model-sum model-url monitor-key no-face not-confirmed note-key
-        note-malformed notice-altered notice-language notice-languages notice-malformed notice-other
-        notice-text operator-name operator-role option-invalid order-subject out-exists pack-unknown
-        pairs-file-missing pairs-malformed pairs-outside pass-altered pass-from-future pass-malformed
-        pass-not-delivered pass-not-read pass-too-long passkey-label password-common password-long
-        password-short password-weak plugin-refused prove-whom rate-unsupported rate-unusable
-        receipt-altered receipt-code-malformed receipt-malformed receipt-not-in-log receipt-other-log
-        receipt-unlogged receipt-unpublished recipient-name record-text reference-language
-        reference-missing reference-text regime-malformed regime-unknown request-fields request-invalid
-        request-kind request-outcome restore-what root-other root-spec rows-too-many score-not-finite
-        serve-origin serve-tls several-faces signature-missing signature-wrong signer-key signer-name
-        signer-unknown sklearn-missing statement-dates statement-kind statement-malformed
-        statement-subject statement-unsigned statement-venue subject-missing ticketing-address
-        ticketing-key tickets-other tickets-other-day tickets-other-question tile-altered tile-missing
-        tile-short trials-missing trust-malformed trust-other-log trust-other-receipt venue-id
-        venue-name wait-malformed wish-unknown witness-body witness-body-large witness-key-kind
-        witness-name witness-old-large witness-unreachable witness-wrong zone-unusable""",
+        note-malformed notice-altered notice-incomplete notice-language notice-languages
+        notice-malformed notice-other notice-text notice-void operator-name operator-role option-invalid
+        order-subject out-exists pack-unknown pairs-file-missing pairs-malformed pairs-outside
+        pass-altered pass-from-future pass-malformed pass-not-delivered pass-not-read pass-too-long
+        passkey-label password-common password-long password-short password-weak plugin-refused
+        prove-whom purpose-two rate-unsupported rate-unusable receipt-altered receipt-code-malformed
+        receipt-malformed receipt-not-in-log receipt-other-log receipt-unlogged receipt-unpublished
+        recipient-name record-text reference-language reference-missing reference-text regime-malformed
+        regime-several regime-unknown request-fields request-invalid request-kind request-outcome
+        restore-what root-other root-spec rows-too-many scenario-malformed scenario-unknown
+        score-not-finite serve-origin serve-tls several-faces signature-missing signature-wrong
+        signer-key signer-name signer-unknown sklearn-missing statement-dates statement-kind
+        statement-malformed statement-subject statement-unsigned statement-venue subject-missing
+        ticketing-address ticketing-key tickets-other tickets-other-day tickets-other-question
+        tile-altered tile-missing tile-short trials-missing trust-malformed trust-other-log
+        trust-other-receipt venue-id venue-name wait-malformed wish-unknown witness-body
+        witness-body-large witness-key-kind witness-name witness-old-large witness-unreachable
+        witness-wrong zone-unusable""",
     429: """attempts""",
     431: """headers-too-large""",
     500: """internal""",

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from countenance.access import me_codes, sessions
 from countenance.access.roles import Who
 from countenance.clock import utc_day, utc_text
-from countenance.consent.acts import act_from_channel
+from countenance.consent.acts import Age, act_from_channel, age_from
 from countenance.consent.consents import Yes
 from countenance.errors import BadInput, CountenanceError
 from countenance.flows import enrol, passes, people, record, replace, revocations
@@ -32,6 +32,7 @@ from countenance.server.state import READ_BACK_S, Serving
 from countenance.server.uploads import Picture, camera
 
 FIELDS = ("reference", "purpose", "notice", "language", "channel")
+ASKED = ("age", "guardian")
 """What comes with the picture: each as text, each once."""
 
 _LONGEST = 128
@@ -60,13 +61,15 @@ def begin_enrolment(here: Here, caller: Caller, upload: Picture) -> dict[str, An
     """Enrol somebody who read the notice and said yes: everything but the pass in their hand.
 
     A form: the picture, taken now, as `image`; `reference`, `purpose`, `notice` (the hash of the text that was shown),
-    `language`, and `channel` (`desk` or `kiosk`). The pass of the answer is handed over and read back (`read-back`)
+    `language`, and `channel` (`desk` or `kiosk`); what they answered about their `age` (`of-age` or `minor`), which a
+    calibrated venue needs, and for a child its `guardian`'s booking number. The pass of the answer is handed over and read back (`read-back`)
     within five minutes; until then nobody is enrolled.
     """
     given = _fields(upload.fields)
     purpose = PurposeId(given["purpose"])
     caller.require_purpose(purpose)
-    yes = Yes(given["notice"], given["language"], act_from_channel(given["channel"]))
+    yes = Yes(given["notice"], given["language"], act_from_channel(given["channel"]),
+              age_from(given.get("age", Age.UNASKED.value)), given.get("guardian", ""))
     with here.camera:
         waiting = enrol.begin(here.venue, given["reference"], purpose, yes, camera(upload))
     return {"enrolment": here.handed_over.put(waiting, _asks(caller)), "pass": waiting.pass_text,
@@ -125,8 +128,9 @@ def draw_card(here: Here, body: Printed) -> Response:
 
 def _fields(given: dict[str, str]) -> dict[str, str]:
     """Return the texts of the form. Raises BadInput(enrolment-fields)."""
-    if set(given) != set(FIELDS) or not all(0 < len(text) <= _LONGEST for text in given.values()):
-        raise BadInput("enrolment-fields", f"An enrolment comes with {', '.join(FIELDS)}, and nothing else.")
+    if not set(FIELDS) <= set(given) <= {*FIELDS, *ASKED} or not all(0 < len(text) <= _LONGEST for text in given.values()):
+        raise BadInput("enrolment-fields", f"An enrolment comes with {', '.join(FIELDS)}, perhaps "
+                       f"{' and '.join(ASKED)}, and nothing else.")
     return given
 
 

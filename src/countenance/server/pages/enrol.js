@@ -45,7 +45,8 @@ const next = async () => {
   if (now.card) URL.revokeObjectURL(now.card);
   [now.card, now.enrolment] = ["", ""];
   part("card").removeAttribute("src");
-  for (const id of ["reference", "scanned", "receipt"]) part(id).value = "";
+  for (const id of ["reference", "scanned", "receipt", "age", "guardian"]) part(id).value = "";
+  part("guardian-part").hidden = true;
   for (const id of ["me-code", "notice-text", "notice-hash", "picture-said"]) part(id).textContent = "";
   for (const one of document.querySelectorAll(".problem")) one.textContent = "";
   show("ask");
@@ -120,7 +121,8 @@ const takePicture = async () => {
     part("picture-said").textContent = "";
   }
   const facts = { reference: part("reference").value.trim(), purpose: now.notice.purpose, notice: now.notice.hash,
-    language: part("language").value, channel: CHANNEL };
+    language: part("language").value, channel: CHANNEL, age: part("age").value };
+  if (facts.age === "minor") facts.guardian = part("guardian").value.trim();
   for (const [name, value] of Object.entries(facts)) body.append(name, value);
   const begun = await send("POST", "/v1/enrolments", { body, within: 30000 });
   now.enrolment = begun.enrolment;
@@ -174,6 +176,11 @@ on("from-console", "click", "key-problem", async () => {
 });
 on("ask-form", "submit", "ask-problem", showNotice);
 on("purpose", "change", "ask-problem", languages);
+part("age").addEventListener("change", () => {
+  const child = part("age").value === "minor";
+  part("guardian-part").hidden = !child;
+  part("guardian").required = child;
+});
 on("yes", "click", "notice-problem", startCamera);
 on("no", "click", "notice-problem", withoutFace);
 on("take", "click", "picture-problem", takePicture);
