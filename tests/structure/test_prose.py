@@ -137,7 +137,8 @@ def test_the_settings_page_lists_every_setting() -> None:
 
 @pytest.mark.parametrize("story", ["enrol", "admit", "withdraw", "replace", "renew", "sweep", "rotate", "restore",
                                    "drill", "about", "prove", "log", "pad", "found", "at_a_gate", "recognise",
-                                   "awaiting", "disclose", "upgrade", "models", "liveness", "own_calibration"])
+                                   "awaiting", "disclose", "upgrade", "models", "liveness", "own_calibration",
+                                   "duties", "orders", "rights", "sunset"])
 def test_a_story_wears_the_numbers_of_its_page(story: str) -> None:
     page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
     section = re.search(rf"^## {story.replace('_', ' ')}\b.*?\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)

@@ -370,3 +370,19 @@ def test_old_rows_go(venue: Venue, folder: Path, clock: SetClock) -> None:
     clock.move(1)
     assert sweep.sweep(venue).rows == 1
     assert count(folder, "hourly_count") == 0
+
+
+@pytest.mark.parametrize(("change", "code", "says"), [
+    (("Contact", "C0ntact"), "notice-incomplete", "who"), (("How long", "Until"), "notice-incomplete", "how long"),
+    (("Your rights", "More"), "notice-incomplete", "rights"),
+    (("nobody else's", "irrevocably"), "notice-void", "irrevocab")])
+def test_a_notice_that_lacks_something_or_says_too_much_is_not_published(
+        venue: Venue, change: tuple[str, str], code: str, says: str) -> None:
+    with venue.store.write() as unit:
+        before = notices.in_force(unit, VERIFY)
+        assert change[0] in before.texts["en"]
+        texts = {**before.texts, "en": before.texts["en"].replace(*change)}
+        with pytest.raises(BadInput) as fault:
+            notices.publish(unit, venue.venue_id, VERIFY, texts)
+        assert (fault.value.code, says in fault.value.sentence) == (code, True)
+        assert notices.in_force(unit, VERIFY) == before

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from countenance import settings
 from countenance.cli.main import app
-from countenance.clock import SystemClock
+from countenance.clock import SetClock, SystemClock
 from countenance.controls import regime, run, table
 from countenance.controls.catalogue import CONTROLS
-from countenance.controls.sabotage import BREAKS
+from countenance.controls.sabotage import ALL
 from countenance.errors import CountenanceError
-from countenance.flows import found
+from countenance.flows import duties, found, parity, sweep
 from countenance.flows.opening import open_venue
 from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import CsvEntitlement
@@ -44,21 +45,21 @@ def test_nothing_fails_in_a_fresh_venue_and_nothing_is_hidden(places: dict[str, 
     said = controls("--venue", places[name])
     assert said.exit_code == 0, said.output
     rows = json.loads(said.stdout)["controls"]
-    assert {row["id"] for row in rows} == {*regime.load(name).controls, "K33"}
+    assert {row["id"] for row in rows} == set(CONTROLS) >= {*regime.load(name).controls, "K33"}
     assert {row["outcome"] for row in rows} <= {"holds", "needs a person"}
     assert all(row["evidence"] for row in rows)
-    unbuilt = {row["id"] for row in rows if row["outcome"] == "needs a person"}
-    assert unbuilt == {one for one in regime.load(name).controls if not CONTROLS[one].code and not CONTROLS[one].check}
+    assert {row["id"] for row in rows if row["outcome"] == "needs a person"} == {"K06", "K15", "K16", "K41"}
 
 
-def asking(control: str) -> str | None:
-    return next((name for name in ALLOWED if control in {*regime.load(name).controls, "K33"}), None)
+def test_every_control_can_be_broken() -> None:
+    assert set(ALL) == set(CONTROLS)
 
 
-@pytest.mark.parametrize("control", sorted({*BREAKS, "K33"}))
-def test_each_sabotage_is_named(places: dict[str, Path], control: str) -> None:
-    name = asking(control)
-    assert name is not None, "no regime asks for it"
+@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("control", ALL)
+def test_each_sabotage_is_named(places: dict[str, Path], control: str, name: str) -> None:
+    if (control, name) in {("K10", "cn"), ("K17", "eu"), ("K17", "us-il")}:
+        return  # what is broken is no breach there: faces under the venue's key; many people, unfiled
     folder = places[name]
     before = support.state_of(folder)
     said = controls("--venue", folder, "--sabotage", control)
@@ -71,7 +72,7 @@ def test_each_sabotage_is_named(places: dict[str, Path], control: str) -> None:
 
 
 def test_a_sabotage_that_is_none(places: dict[str, Path]) -> None:
-    for control, code in (("K99", "control-unbroken"), ("K05", "control-unbroken"), ("K10", "control-unasked")):
+    for control, code in (("K99", "control-unbroken"), ("K36", "control-unbroken")):
         said = controls("--venue", places["cn"], "--sabotage", control)
         assert isinstance(said.exception, CountenanceError)
         assert said.exception.code == code
@@ -85,7 +86,7 @@ def test_a_live_venue_with_people_holds_and_another_regime_fails_by_name(venue: 
     assert "2 templates" in looked["K01"].evidence
     assert "2 persons" in looked["K17"].evidence
     failed = {one.control.id for one in run.failed(run.run(venue, regime.load("eu")))}
-    assert failed == {"K10", "K12", "K33"}  # a gallery, under the venue's key, in a venue of another regime
+    assert failed == {"K10", "K12", "K16", "K33"}  # a gallery, under the venue's key, in a venue of another regime
 
 
 def test_a_late_sweep_fails_retention(venue: Venue) -> None:
@@ -150,3 +151,46 @@ def test_a_venue_with_people_is_broken_as_a_fresh_one_is(venue: Venue, folder: P
     venue.close()
     said = controls("--venue", folder, "--sabotage", control)
     assert json.loads(said.stdout)["outcome"] == "fails", said.output
+
+
+SCENARIOS = [(place, name) for place in settings.presets("scenarios") for name in ALLOWED]
+
+
+@pytest.mark.parametrize(("place", "name"), SCENARIOS)
+def test_each_scenario_holds_under_each_regime_once_people_have_done_what_they_must(tmp_path: Path, place: str,
+                                                                                     name: str) -> None:
+    folder, clock = tmp_path / "v", SetClock(support.START)
+    found.found(folder, clock, name="A place", contact="desk", scenario=place, regime=name, threshold=found.CALIBRATED)
+    support.duties_done(folder)
+    with support.open_venue(folder, clock) as venue:
+        with venue.store.write() as unit:
+            for zone in duties.zones(unit):
+                for lane in (parity.FACE, parity.PASS):
+                    for _ in range(parity.FEWEST):
+                        parity.waited(unit, zone, lane, 12)
+        looked = run.run(venue, regime.load(name))
+    assert {one.control.id: one.finding.evidence for one in looked if one.finding.outcome.value != "holds"} == {}
+
+
+def test_filing_is_due_thirty_working_days_after_so_many_are_stored(venue: Venue,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    support.enrolled(venue)
+    rules = settings.preset("regimes", "cn")
+    rules["parameters"]["stored_persons_filing"] = 1
+    monkeypatch.setattr(settings, "preset", lambda kind, name: rules if kind == "regimes" else preset(kind, name))
+    asks = regime._regime(rules)
+
+    def seen() -> str:
+        return next(one.finding.outcome.value for one in run.run(venue, asks) if one.control.id == "K17")
+
+    sweep.sweep(venue)
+    assert seen() == "needs a person"
+    venue.clock.move(60 * 86_400)  # type: ignore[attr-defined]  # the tests' clock
+    sweep.sweep(venue)
+    assert seen() == "fails"
+    support.do_duties(venue)
+    duties.take(venue, support.signed(venue, "filing", "stored-persons"))
+    assert seen() == "holds"
+
+
+preset = settings.preset

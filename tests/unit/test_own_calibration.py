@@ -134,6 +134,7 @@ def says(venue: Venue) -> Yes:
 def test_only_those_who_agreed_to_it_are_compared(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_calibration, "LEAST_PEOPLE", 2)
     venue.settings = replace(venue.settings, threshold="calibrated", fpir=0.01)
+    support.do_duties(venue)
     people = [support.enrolled(venue, name, number, support.SEARCH).person
               for number, name in enumerate(("ada", "synthetic-000014", "synthetic-000015"), 1)]
     support.do_duties(venue)
@@ -161,7 +162,9 @@ def test_only_those_who_agreed_to_it_are_compared(venue: Venue, monkeypatch: pyt
 def test_what_was_moved_is_logged_and_holds(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_calibration, "LEAST_PEOPLE", 2)
     venue.settings = replace(venue.settings, threshold="calibrated", fpir=0.01)
+    support.do_duties(venue)
     story.offer(venue, support.SEARCH, TEXTS)
+    support.do_duties(venue)
     for number, name in enumerate(("ada", "synthetic-000014"), 1):
         person = support.enrolled(venue, name, number, support.SEARCH).person
         story.agree(venue, person, support.SEARCH, says(venue))

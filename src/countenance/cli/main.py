@@ -47,6 +47,7 @@ from countenance.cli import (
     rights,
     serve,
     statements,
+    sunset,
     sweep,
     verify,
     withdraw,
@@ -68,7 +69,7 @@ for _name, _group in (("keys", keys), ("pass", passes), ("consent", consent), ("
                       ("models", models), ("calibrate", calibrate), ("pilot", pilot),
                       ("bench", bench), ("gate", gate), ("lane", lane), ("events", events), ("operators", operators),
                       ("apikey", api_keys), ("import", imports), ("statement", statements), ("order", orders),
-                      ("rights", rights)):
+                      ("rights", rights), ("method", sunset)):
     app.add_typer(_group.app, name=_name)
 
 

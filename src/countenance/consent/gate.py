@@ -119,7 +119,7 @@ class ConsentGate:
             self._in_order(unit)
             self._compares(unit, purpose, "search")
             self._still_exact(unit, held)
-        self._pressed_now(pressed)  # last: a press is not spent on a gallery that must be read anew first
+        self.require_pressed(pressed)  # last: a press is not spent on a gallery that must be read anew first
         return self._granted(gallery_scope(Kind.SEARCH, self._venue, purpose, held.generation))
 
     def load(self, purpose: PurposeId) -> tuple[Granted, Members]:
@@ -192,7 +192,8 @@ class ConsentGate:
             raise Refused("purpose-other", "This purpose is to tell others something; it needs no face, and gets none.")
         self._require_duties(unit, found.zone)
 
-    def _pressed_now(self, pressed: Press) -> None:
+    def require_pressed(self, pressed: Press) -> None:
+        """Take a press, once and while it is fresh. Raises Refused: press-missing, press-old, press-used."""
         if not isinstance(pressed, Press):
             raise Refused("press-missing", "Nobody pressed: without a press no face is looked for.")
         now = self._clock.monotonic()

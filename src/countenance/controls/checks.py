@@ -16,15 +16,11 @@ from countenance.consent import notice_terms, notices
 from countenance.consent.states import State
 from countenance.controls.regime import Regime
 from countenance.errors import CountenanceError
-from countenance.flows import gates
-from countenance.flows.gates import Mode
 from countenance.flows.venue import Venue
 from countenance.formats.passes import Custody
 from countenance.quantities import DAY, HOUR, PurposeId
 from countenance.storage import schema
 from countenance.storage.unit import Unit
-
-_FILING_AHEAD = 0.8
 
 
 class Outcome(Enum):
@@ -70,24 +66,25 @@ def by_hand(evidence: str) -> Finding:
     return Finding(Outcome.PERSON, evidence)
 
 
-def _count(unit: Unit, statement: str, **values: object) -> int:
+def count(unit: Unit, statement: str, **values: object) -> int:
+    """Return the one number that a statement asks for."""
     return int(unit.connection.execute(text(statement), values).scalar_one())
 
 
 def purposes(seen: Seen) -> Finding:
     """K01: every template is of the purpose that its consent is of."""
-    odd = _count(seen.unit, "SELECT count(*) FROM template t LEFT JOIN consent c ON c.consent_id = t.consent_id "
+    odd = count(seen.unit, "SELECT count(*) FROM template t LEFT JOIN consent c ON c.consent_id = t.consent_id "
                        "WHERE c.consent_id IS NULL OR c.purpose_id <> t.purpose_id OR c.person_id <> t.person_id")
-    all_ = _count(seen.unit, "SELECT count(*) FROM template")
+    all_ = count(seen.unit, "SELECT count(*) FROM template")
     return fails(f"{odd} of {all_} templates are of another purpose or person than their consent") if odd else holds(
         f"{all_} templates, each of its consent's purpose and person")
 
 
 def separate_consent(seen: Seen) -> Finding:
     """K02: every live consent is to a notice of its own purpose, and there is one for each live template."""
-    odd = _count(seen.unit, "SELECT count(*) FROM consent c LEFT JOIN notice n ON n.notice_hash = c.notice_hash "
+    odd = count(seen.unit, "SELECT count(*) FROM consent c LEFT JOIN notice n ON n.notice_hash = c.notice_hash "
                        "WHERE n.notice_hash IS NULL OR n.purpose_id <> c.purpose_id")
-    without = _count(seen.unit, "SELECT count(*) FROM template t LEFT JOIN consent c ON c.consent_id = t.consent_id "
+    without = count(seen.unit, "SELECT count(*) FROM template t LEFT JOIN consent c ON c.consent_id = t.consent_id "
                            "WHERE t.state = 'live' AND (c.consent_id IS NULL OR c.state <> :given)",
                      given=State.GIVEN.value)
     return fails(f"{odd} consents are to another purpose's notice; {without} live templates have no consent") if (
@@ -116,20 +113,9 @@ def notice_complete(seen: Seen) -> Finding:
     return fails("notices lack: " + "; ".join(lacking)) if lacking else holds("every notice has every element")
 
 
-def other_lane(seen: Seen) -> Finding:
-    """K06: each zone where faces are compared has a gate that takes a pass alone."""
-    all_ = gates.all_of(seen.unit)
-    with_faces = {gate.zone for gate in all_ if gate.mode is not Mode.PASS}
-    plain = {gate.zone for gate in all_ if gate.mode is Mode.PASS}
-    missing = sorted(with_faces - plain)
-    if missing:
-        return fails(f"zones with faces and no gate for passes alone: {', '.join(missing)}")
-    return holds(f"{len(with_faces)} zones with faces, each with a gate for passes alone")
-
-
 def withdrawn(seen: Seen) -> Finding:
     """K07: nobody who withdrew has a live template, and no rotation that was promised is late."""
-    left = _count(seen.unit, "SELECT count(*) FROM template t JOIN consent c ON c.consent_id = t.consent_id "
+    left = count(seen.unit, "SELECT count(*) FROM template t JOIN consent c ON c.consent_id = t.consent_id "
                         "WHERE t.state = 'live' AND c.state NOT IN ('given')")
     if left:
         return fails(f"{left} live templates of consents that are not given any more")
@@ -142,7 +128,7 @@ def retention(seen: Seen) -> Finding:
     late = seen.unit.now - seen.venue.settings.sweep_late_after_hours * HOUR
     overdue = 0
     for table in ("person", "consent", "template", "issued_pass", "hourly_count", "revocation"):
-        overdue += _count(seen.unit, f"SELECT count(*) FROM {table} WHERE delete_at < :late",  # noqa: S608  # our own names
+        overdue += count(seen.unit, f"SELECT count(*) FROM {table} WHERE delete_at < :late",  # noqa: S608  # our own names
                           late=late)
     seen.venue.gate.require_swept(seen.unit)
     if overdue:
@@ -179,18 +165,9 @@ def zones(seen: Seen) -> Finding:
     return fails(f"zones where it is banned: {', '.join(odd)}") if odd else holds("no zone is of a banned kind")
 
 
-def stored_persons(seen: Seen) -> Finding:
-    """K17: how many persons are stored; ahead of the number from which the regime asks for filing, a person files."""
-    number = _count(seen.unit, "SELECT count(DISTINCT person_id) FROM template WHERE state = 'live'")
-    limit = int(seen.regime.parameters.get("stored_persons_filing", 0))
-    if limit and number >= _FILING_AHEAD * limit:
-        return by_hand(f"{number} persons are stored; filing is asked for from {limit:,} on")
-    return holds(f"{number} persons are stored")
-
-
 def recipients(seen: Seen) -> Finding:
     """K21: nobody is told of a person but by a purpose and notice of its own."""
-    odd = _count(seen.unit, "SELECT count(*) FROM purpose WHERE comparison = 'disclose' AND purpose_id NOT LIKE "
+    odd = count(seen.unit, "SELECT count(*) FROM purpose WHERE comparison = 'disclose' AND purpose_id NOT LIKE "
                             "'events.%' AND purpose_id NOT LIKE 'calibrate.%'")
     told = seen.venue.outside.recipients if seen.venue.outside else ()
     known = set(seen.unit.run(select(schema.purpose.c.purpose_id)).scalars())
@@ -203,7 +180,7 @@ def recipients(seen: Seen) -> Finding:
 
 def no_denial(seen: Seen) -> Finding:
     """K25: outcomes are admit and refer, and no other; nothing is kept of who was referred."""
-    odd = _count(seen.unit, "SELECT count(*) FROM hourly_count WHERE outcome NOT IN ('admit', 'refer')")
+    odd = count(seen.unit, "SELECT count(*) FROM hourly_count WHERE outcome NOT IN ('admit', 'refer')")
     return fails(f"{odd} counts of another outcome than admit and refer") if odd else holds(
         "admit and refer, and no other")
 
@@ -223,18 +200,9 @@ def threshold(seen: Seen) -> Finding:
         told = seen.venue.threshold("verify").source
     except CountenanceError as fault:
         return holds(f"closed to faces: {fault.sentence}")
+    if not told:
+        return fails("the threshold follows from nothing that was measured")
     return by_hand("the threshold is the demo's; settle an error rate") if told == "demo-only" else holds(told)
-
-
-def asked_again(seen: Seen) -> Finding:
-    """K35: whoever said no is not asked for as long as the regime says, and their pass says so."""
-    from countenance.controls import regime as regimes
-
-    wanted = int(seen.regime.parameters.get("ask_again_after_hours", 0))
-    here = int(regimes.load(seen.venue.settings.regime).parameters["ask_again_after_hours"])
-    if here < wanted:
-        return fails(f"passes here say {here} hours, the regime asks for {wanted}")
-    return holds(f"a plain pass says that nobody asks for {here} hours")
 
 
 def profile(seen: Seen) -> Finding:
@@ -247,7 +215,7 @@ def profile(seen: Seen) -> Finding:
 def provable(seen: Seen) -> Finding:
     """K40: the log goes on from its last signature, holds every entry it counts, and was published within a day."""
     receipts(seen)
-    missing = _count(seen.unit, "SELECT l.size - (SELECT count(*) FROM event WHERE event_id >= l.first) FROM log l "
+    missing = count(seen.unit, "SELECT l.size - (SELECT count(*) FROM event WHERE event_id >= l.first) FROM log l "
                                 "ORDER BY l.generation DESC LIMIT 1")
     if missing:
         return fails(f"the log counts {missing} entries more than are there")

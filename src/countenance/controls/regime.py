@@ -19,9 +19,8 @@ SURE = ("read", "second-hand", "unconfirmed")
 _RULE = {"cite": str, "says": str, "control": str, "sure": str, "evidence": str}
 _PARAMETERS: dict[str, type] = {
     "minors_under_years": int, "ask_again_after_hours": int, "venue_keyed": str, "evidence_years": int,
-    "banned_zones": list,
-    "needs_document_check": bool, "counsel_for": list,
-    "stored_persons_filing": int, "rights_days": int, "rights_days_are": str}
+    "banned_zones": list, "needs_document_check": bool, "counsel_for": list, "stored_persons_filing": int,
+    "rights_days": int, "rights_days_are": str}
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,11 @@ def run(venue: Venue, regime: Regime) -> list[Looked]:
 
 
 def asked(regime: Regime) -> Iterator[tuple[Control, tuple[str, ...]]]:
-    """Yield the controls that a regime's rules map to, in order, each with its citations; K33 always."""
-    for name in sorted({*regime.controls, "K33"}):
+    """Yield every control, in order, each with the citations of this regime's rules that map to it.
+
+    One that no rule of it asks for is kept all the same: it is this program's own.
+    """
+    for name in sorted(CONTROLS):
         yield CONTROLS[name], tuple(rule.cite for rule in regime.rules if rule.control == name)
 
 

@@ -30,7 +30,7 @@ _STORES: dict[str, tuple[str, MetaData]] = {
     DATA: (schema.HEAD, schema.metadata), KEYS: (key_schema.HEAD, key_schema.metadata)}
 _DAMAGED = {"store-corrupt", "store-incomplete", "store-altered", "store-fault"}
 
-_MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", "published", OLDER_MARK}
+_MOMENTS = {"time", "swept", "rotate_by", "asked_from", "vacuum", "published", "many_stored", OLDER_MARK}
 _NUMBERS = {"epoch", "erased", "forward", "list", "gate", "signed"}
 _STRICTEST = 100_000  # thousandths of a score by which a gallery's own calibration moved its threshold
 _HIGHEST = 10**12

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
+from countenance import settings
 from countenance.consent.states import State
 from countenance.errors import Refused
 from countenance.flows import drill, events_out, intents, log, record, revocations, rotate, withdraw
@@ -22,12 +23,16 @@ from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
 from countenance.storage import schema
+from countenance.storage.unit import Unit
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
 
 ABANDONED_SECONDS = HOUR
 """An enrolment that has not gone live by then never will: its person was told that it failed."""
+
+MANY_STORED = "many_stored"
+"""The mark of the moment from which so many people were stored that the regime asks for filing."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     _rewrite(venue)
     with venue.store.write() as unit:                                       # (5)
         record.release(unit)
+        _many_stored(unit, venue)
         unit.set_mark("swept", unit.now)
         events_out.clear(unit, venue, "sweep.ran", {"rotated": rotation})
     venue.store.empty_wal()
@@ -86,6 +92,17 @@ def _rewrite(venue: Venue) -> None:
         venue.store.rewrite()
         with venue.store.write() as unit:
             unit.run(delete(schema.mark).where(schema.mark.c.name == "vacuum"))
+
+
+def _many_stored(unit: Unit, venue: Venue) -> None:
+    """Remember since when so many people are stored that the regime asks for filing; below that, forget it."""
+    limit = int(settings.preset("regimes", venue.settings.regime)["parameters"].get("stored_persons_filing", 0))
+    table = schema.template
+    number = unit.run(select(func.count(table.c.person_id.distinct())).where(table.c.state == "live")).scalar_one()
+    if not limit or number < limit:
+        unit.run(delete(schema.mark).where(schema.mark.c.name == MANY_STORED))
+    elif unit.mark(MANY_STORED) is None:
+        unit.set_mark(MANY_STORED, unit.now)
 
 
 def _undo_abandoned(venue: Venue) -> None:

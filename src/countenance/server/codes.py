@@ -69,23 +69,23 @@ _BY_STATUS = {
         import-url inclusion-wrong key-days key-gate key-label key-pressed key-purposes key-role
         lan-none lan-unwritable lane-settings lane-tickets-empty lane-tickets-other lane-unknown
         language-unknown leaf-other list-altered list-malformed listen-address listen-open listen-tls
-        log-lost log-size log-unreadable model-sum model-url monitor-key no-face not-confirmed note-key
-        note-malformed notice-altered notice-incomplete notice-language notice-languages
-        notice-malformed notice-other notice-text notice-void operator-name operator-role option-invalid
-        order-subject out-exists pack-unknown pairs-file-missing pairs-malformed pairs-outside
-        pass-altered pass-from-future pass-malformed pass-not-delivered pass-not-read pass-too-long
-        passkey-label password-common password-long password-short password-weak plugin-refused
-        prove-whom purpose-two rate-unsupported rate-unusable receipt-altered receipt-code-malformed
-        receipt-malformed receipt-not-in-log receipt-other-log receipt-unlogged receipt-unpublished
-        recipient-name record-text reference-language reference-missing reference-text regime-malformed
-        regime-several regime-unknown request-fields request-invalid request-kind request-outcome
-        restore-what root-other root-spec rows-too-many scenario-malformed scenario-unknown
-        score-not-finite serve-origin serve-tls several-faces signature-missing signature-wrong
-        signer-key signer-name signer-unknown sklearn-missing statement-dates statement-kind
-        statement-malformed statement-subject statement-unsigned statement-venue subject-missing
-        ticketing-address ticketing-key tickets-other tickets-other-day tickets-other-question
-        tile-altered tile-missing tile-short trials-missing trust-malformed trust-other-log
-        trust-other-receipt venue-id venue-name wait-malformed wish-unknown witness-body
+        log-lost log-size log-unreadable method-name model-sum model-url monitor-key no-face
+        not-confirmed note-key note-malformed notice-altered notice-incomplete notice-language
+        notice-languages notice-malformed notice-other notice-text notice-void operator-name
+        operator-role option-invalid order-subject out-exists pack-unknown pairs-file-missing
+        pairs-malformed pairs-outside pass-altered pass-from-future pass-malformed pass-not-delivered
+        pass-not-read pass-too-long passkey-label password-common password-long password-short
+        password-weak plugin-refused prove-whom purpose-two rate-unsupported rate-unusable
+        receipt-altered receipt-code-malformed receipt-malformed receipt-not-in-log receipt-other-log
+        receipt-unlogged receipt-unpublished recipient-name record-text reference-language
+        reference-missing reference-text regime-malformed regime-several regime-unknown request-fields
+        request-invalid request-kind request-outcome restore-what root-other root-spec rows-too-many
+        scenario-malformed scenario-unknown score-not-finite serve-origin serve-tls several-faces
+        signature-missing signature-wrong signer-key signer-name signer-unknown sklearn-missing
+        statement-dates statement-kind statement-malformed statement-subject statement-unsigned
+        statement-venue subject-missing ticketing-address ticketing-key tickets-other tickets-other-day
+        tickets-other-question tile-altered tile-missing tile-short trials-missing trust-malformed
+        trust-other-log trust-other-receipt venue-id venue-name wait-malformed wish-unknown witness-body
         witness-body-large witness-key-kind witness-name witness-old-large witness-unreachable
         witness-wrong zone-unusable""",
     429: """attempts""",

@@ -62,8 +62,8 @@ def begin_enrolment(here: Here, caller: Caller, upload: Picture) -> dict[str, An
 
     A form: the picture, taken now, as `image`; `reference`, `purpose`, `notice` (the hash of the text that was shown),
     `language`, and `channel` (`desk` or `kiosk`); what they answered about their `age` (`of-age` or `minor`), which a
-    calibrated venue needs, and for a child its `guardian`'s booking number. The pass of the answer is handed over and read back (`read-back`)
-    within five minutes; until then nobody is enrolled.
+    calibrated venue needs, and for a child its `guardian`'s booking number. The pass of the answer is handed over and
+    read back (`read-back`) within five minutes; until then nobody is enrolled.
     """
     given = _fields(upload.fields)
     purpose = PurposeId(given["purpose"])
@@ -128,7 +128,8 @@ def draw_card(here: Here, body: Printed) -> Response:
 
 def _fields(given: dict[str, str]) -> dict[str, str]:
     """Return the texts of the form. Raises BadInput(enrolment-fields)."""
-    if not set(FIELDS) <= set(given) <= {*FIELDS, *ASKED} or not all(0 < len(text) <= _LONGEST for text in given.values()):
+    known = set(FIELDS) <= set(given) <= {*FIELDS, *ASKED}
+    if not known or not all(0 < len(text) <= _LONGEST for text in given.values()):
         raise BadInput("enrolment-fields", f"An enrolment comes with {', '.join(FIELDS)}, perhaps "
                        f"{' and '.join(ASKED)}, and nothing else.")
     return given

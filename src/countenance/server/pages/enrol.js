@@ -113,6 +113,12 @@ const takePicture = async () => {
     await startCamera(); // once more, after a picture that was not good
     return;
   }
+  if (!part("age").value || (part("age").value === "minor" && !part("guardian").value.trim())) {
+    part("picture-problem").textContent = say("enrol.age-needed");
+    part("age").focus();
+    return;
+  }
+  part("picture-problem").textContent = "";
   const body = new FormData();
   try {
     body.append("image", await now.camera.picture(), "picture.jpg");

@@ -274,6 +274,7 @@ export const ENGLISH = {
   "enrol.age-of": "Old enough to decide alone",
   "enrol.age-minor": "A child: a parent or guardian agrees",
   "enrol.guardian": "Parent's or guardian's own booking number",
+  "enrol.age-needed": "Please answer about the age first.",
   "enrol.show": "Show the text",
   "enrol.notice": "Please read this",
   "enrol.hash": "SHA-256 of this exact text and its translations:",

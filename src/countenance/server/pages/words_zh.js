@@ -274,6 +274,7 @@ export const CHINESE = {
   "enrol.age-of": "可自行决定",
   "enrol.age-minor": "未成年人：由父母或监护人同意",
   "enrol.guardian": "父母或监护人本人的预订号",
+  "enrol.age-needed": "请先回答年龄。",
   "enrol.show": "出示告知书",
   "enrol.notice": "请阅读",
   "enrol.hash": "本告知书（含各语言文本）的 SHA-256：",
