@@ -101,7 +101,7 @@ def renew(unit: Unit, person: PersonId, purpose_id: PurposeId, yes: Yes,
     end(unit, standing, State.SUPERSEDED)
     if standing.act is Act.GUARDIAN:
         yes = replace(yes, act=Act.GUARDIAN)
-    consent, entry = give(unit, person, purpose_id, yes, "consent-renewed", latest)
+    consent, entry = give(unit, person, purpose_id, yes, latest=latest, event="consent-renewed")
     unit.run(update(schema.template)
              .where(schema.template.c.consent_id == standing.consent_id)
              .values(consent_id=consent.consent_id, delete_at=consent.expires_at))
