@@ -492,10 +492,11 @@ ROTATE = ["commit keys.db", "replace epoch.key", "append gone.list", "commit key
           "empty keys.db", "commit keys.db", "replace epoch.key", "write gone.list", "commit countenance.db"]
 """Each of these in its turn: tests/unit/test_rotation.py."""
 
-SWEEP = [*WITHDRAW[:-1], "commit countenance.db", "commit countenance.db", "write revocations.list", *ROTATE,
-         "commit countenance.db", "empty countenance.db", "write log.signed", "write 18", "write 18",
+assert WITHDRAW[6:8] == ["commit countenance.db"] * 2  # that the keys are gone, and that the ciphertext is
+SWEEP = [*WITHDRAW[:6], *WITHDRAW[7:-1], "commit countenance.db", "commit countenance.db", "write revocations.list",
+         *ROTATE, "commit countenance.db", "empty countenance.db", "write log.signed", "write 18", "write 18",
          "write checkpoint", "commit countenance.db"]
-"""A consent whose year is over is ended; old rows go; the rotation that this promised is done; the mark that it ran;
+"""A consent whose year is over is ended, many in one go, so that nothing is said of each between; old rows go; the rotation that this promised is done; the mark that it ran;
 the log is published, its 18 entries and their tile before the checkpoint."""
 
 

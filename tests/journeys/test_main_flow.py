@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from countenance import settings
 from countenance.flows.found import DATA, KEYS
 from countenance.formats import receipts
 from countenance.quantities import PurposeId
@@ -183,6 +184,11 @@ def test_a_changed_notice_stops_matching_until_renewed(run: Run, home: Path, pic
     zoo = home / "zoo"
     (home / "en.txt").write_text("A new text.")
     (home / "zh.txt").write_text("新的文本。")
+    short = run("notice", "publish", "--venue", zoo, "--en", home / "en.txt", "--zh", home / "zh.txt")
+    assert short.code == "notice-incomplete"  # it says next to nothing
+    before = next(one for one in settings.preset("scenarios", "annual-pass")["purpose"] if one["id"] == "entry.verify")
+    for name in ("en", "zh"):
+        (home / f"{name}.txt").write_text(before["notice"][name].replace("{venue}", "We") + "\n.")
     gate = ("admit", "--venue", zoo, "--pass", home / "verify.pass", "--image", pictures / "later.jpg")
     assert run("notice", "publish", "--venue", zoo, "--en", home / "en.txt", "--zh", home / "zh.txt").status == 0
     assert run(*gate).code == "notice-outdated"

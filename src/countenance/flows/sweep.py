@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select
 
 from countenance import settings
 from countenance.consent.states import State
-from countenance.errors import Refused
+from countenance.errors import Refused, StoreFault
 from countenance.flows import drill, events_out, intents, log, record, revocations, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
@@ -27,6 +27,9 @@ from countenance.storage.unit import Unit
 
 if TYPE_CHECKING:
     from countenance.flows.venue import Venue
+
+BATCH = 200
+"""Consents that are ended in one go: what an interruption leaves to be finished is at most so many."""
 
 ABANDONED_SECONDS = HOUR
 """An enrolment that has not gone live by then never will: its person was told that it failed."""
@@ -60,10 +63,9 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     if dry_run:
         return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation)
     total = len(expired) + len(people)
-    for done, (person, purpose) in enumerate(expired):
-        with suppress(Refused):  # renewed or withdrawn since they were listed
-            withdraw.end(venue, person, purpose, State.EXPIRED)
-        progress(done + 1, total)
+    for at in range(0, len(expired), BATCH):
+        _end(venue, expired[at:at + BATCH])
+        progress(min(at + BATCH, len(expired)), total)
     for done, person in enumerate(people):                                  # (2)
         with suppress(Refused):  # an order keeps this record; its faces are gone
             withdraw.forget(venue, person)
@@ -82,6 +84,16 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     venue.store.empty_wal()
     log.publish(venue)                                                      # (6)
     return Swept(len(expired), len(people), rows, rotation)
+
+
+def _end(venue: Venue, expired: list[tuple[PersonId, PurposeId]]) -> None:
+    try:
+        withdraw.end_all(venue, expired, State.EXPIRED)
+    except StoreFault:  # of one among them, perhaps: the others do not wait for that
+        roll_forward(venue)
+        for person, purpose in expired:
+            with suppress(Refused):  # ended by now, or renewed or withdrawn since they were listed
+                withdraw.end(venue, person, purpose, State.EXPIRED)
 
 
 def _rewrite(venue: Venue) -> None:

@@ -10,6 +10,8 @@ What nobody is there to be handed (by the sweep, by recovery) is not written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,6 +102,26 @@ def finish(venue: Venue, intent: Intent) -> Ended:
     return Ended(intent.person, intent.purpose, _ENDED[intent.story], now, final_by, due, events)
 
 
+def end_all(venue: Venue, whose: Sequence[tuple[PersonId, PurposeId]], how: State) -> int:
+    """Take every step of many withdrawals at once, for the sweep, and return how many those were: nobody waits there.
+
+    The steps and their order are those of `end`; what a crash leaves is finished in the same way. Who renewed, or
+    withdrew, since they were listed is left alone. Raises StoreFault.
+    """
+    stopped: list[Intent] = []
+    with venue.store.write() as unit:                                       # (1) (2)
+        for person, purpose in whose:
+            with suppress(Refused):
+                stopped.append(_stop(venue, unit, person, purpose, how))
+    venue.keys.destroy_of_many([(one.person, one.purpose, one.keys) for one in stopped])   # (3)
+    with venue.store.write() as unit:                                       # (4)
+        for intent in stopped:
+            _erased(unit, intent)
+        _promise_rotation(venue, unit)
+    venue.store.empty_wal()
+    return len(stopped)
+
+
 def told(venue: Venue, ended: list[Ended]) -> list[Withdrawn]:
     """Write the receipts of consents of one person that have ended. Raises StoreFault (signer-*)."""
     if not ended:
@@ -163,6 +185,19 @@ def _keys_of(unit: Unit, person: PersonId, purpose: PurposeId) -> list[KeyId]:
 
 
 def _forget(unit: Unit, intent: Intent) -> list[Entry]:
+    entry = _erased(unit, intent)
+    if log_entries.read_record(entry.record).number == 0:  # in nobody's chain, as the record key is lost
+        return [entry]
+    try:
+        return receipts.events_of(unit, intent.person, f"consent-{_ENDED[intent.story].value}", intent.purpose)
+    except StoreFault as fault:
+        if fault.code not in {"chain-broken", "sealed-altered"}:
+            raise
+        return [entry]
+
+
+def _erased(unit: Unit, intent: Intent) -> Entry:
+    """Delete the ciphertext, log the erasure, and end the intent."""
     template, issued = schema.template, schema.issued_pass
     mine = (template.c.person_id == intent.person, template.c.purpose_id == intent.purpose)
     unit.run(delete(template).where(*mine))
@@ -172,14 +207,7 @@ def _forget(unit: Unit, intent: Intent) -> list[Entry]:
     entry = unit.tell_of_even_if_lost(intent.person, "template-erased",
                                       {"person": intent.person, "purpose": intent.purpose})
     intents.end(unit, intent)
-    if log_entries.read_record(entry.record).number == 0:  # in nobody's chain, as the record key is lost
-        return [entry]
-    try:
-        return receipts.events_of(unit, intent.person, f"consent-{_ENDED[intent.story].value}", intent.purpose)
-    except StoreFault as fault:
-        if fault.code not in {"chain-broken", "sealed-altered"}:
-            raise
-        return [entry]
+    return entry
 
 
 @dataclass(frozen=True)
