@@ -496,8 +496,9 @@ assert WITHDRAW[6:8] == ["commit countenance.db"] * 2  # that the keys are gone,
 SWEEP = [*WITHDRAW[:6], *WITHDRAW[7:-1], "commit countenance.db", "commit countenance.db", "write revocations.list",
          *ROTATE, "commit countenance.db", "empty countenance.db", "write log.signed", "write 18", "write 18",
          "write checkpoint", "commit countenance.db"]
-"""A consent whose year is over is ended, many in one go, so that nothing is said of each between; old rows go; the rotation that this promised is done; the mark that it ran;
-the log is published, its 18 entries and their tile before the checkpoint."""
+"""A consent whose year is over is ended, many in one go, so that nothing is said of each between; old rows go; the
+rotation that this promised is done; the mark that it ran; the log is published, its 18 entries and their
+tile before the checkpoint."""
 
 
 def test_a_sweep_has_these_effects(venue: Venue, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,7 +310,7 @@ def test_a_persons_keys_are_destroyed_whatever_the_data_store_names(
     others = [made(venue.keys, BEN, PASS, VERIFY), made(venue.keys, ADA, PASS, KEYED),
               made(venue.keys, ADA, RECORD, "")]
     ids = {"benz": others[0].key_id, "mine": mine.key_id}
-    venue.keys.destroy_of(ADA, VERIFY, [ids.get(name, KeyId(name)) for name in named])
+    venue.keys.destroy_of([(ADA, VERIFY, [ids.get(name, KeyId(name)) for name in named])])
     assert key_ids(folder) == {ref.key_id for ref in others}
     gone = venue.keys.place.gone.read().keys
     assert mine.key_id in gone
@@ -320,7 +320,7 @@ def test_a_persons_keys_are_destroyed_whatever_the_data_store_names(
 def test_a_key_hidden_under_another_kind_is_found(venue: Venue, folder: Path) -> None:
     made(venue.keys, ADA, PASS, VERIFY)
     sql(folder, "keys.db", "UPDATE wrapped_key SET kind = 'record'")
-    venue.keys.destroy_of(ADA, VERIFY, [])
+    venue.keys.destroy_of([(ADA, VERIFY, [])])
     assert key_ids(folder) == set()
 
 
@@ -332,7 +332,7 @@ def test_a_key_that_stays_is_not_called_destroyed(venue: Venue, folder: Path, tr
     ref = made(venue.keys, ADA, PASS, VERIFY)
     sql(folder, "keys.db", trigger)
     assert code_of(lambda: venue.keys.destroy([ref.key_id])) == "store-corrupt"
-    assert code_of(lambda: venue.keys.destroy_of(ADA, VERIFY, [])) == "store-corrupt"
+    assert code_of(lambda: venue.keys.destroy_of([(ADA, VERIFY, [])])) == "store-corrupt"
 
 
 # -- the list of what is gone

@@ -305,9 +305,13 @@ def test_late_requests_come_first_and_say_so(settled: Venue) -> None:
     settled.clock.move(one.due - START - 2 * DAY)  # type: ignore[attr-defined]  # a clock set by hand
     with settled.store.read() as unit:
         assert rights.all_of(unit)[0].standing(unit.now) == "due soon"
+    assert sweep.sweep(settled).requests == 1   # a reminder
     settled.clock.move(3 * DAY)  # type: ignore[attr-defined]  # as above
     with settled.store.read() as unit:
         assert rights.counts(unit) == {"late": 1}
+    assert sweep.sweep(settled).requests == 1
+    rights.answer(settled, one.request_id, "granted", "Here.")
+    assert sweep.sweep(settled).requests == 0
 
 
 # working days

@@ -122,9 +122,9 @@ def _noted(venue: Venue, stopped: list[float], start: float) -> Iterator[None]:
     """Note when the first key is destroyed: right before it, everything that could match has stopped."""
     destroy, clock = venue.keys.destroy_of, SystemClock()
 
-    def noting(person: PersonId, purpose: str, key_ids: Sequence[KeyId]) -> None:
+    def noting(whose: Sequence[tuple[PersonId, str, Sequence[KeyId]]]) -> None:
         stopped.append((clock.monotonic() - start) * 1000)
-        destroy(person, purpose, key_ids)
+        destroy(whose)
 
     venue.keys.destroy_of = noting  # type: ignore[method-assign]  # for the time of one withdrawal
     try:

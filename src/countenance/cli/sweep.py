@@ -29,4 +29,5 @@ def sweep(
         as_json, {"dry_run": dry_run, **asdict(done)},
         f"{'Would end' if dry_run else 'Ended'} {done.expired} consents; people erased: {done.people}; "
         f"rows removed: {done.rows}; keys rotated: {'yes' if done.rotated else 'no'}.",
+        *([f"{done.requests} requests are late or due soon: countenance rights list."] if done.requests else []),
         *(["Older backups of the keys open nothing any more: run countenance backup keys."] if done.rotated else []))

@@ -2,7 +2,7 @@
 
 (1) A request is written down, in the person's own chain, with the day by which it must be answered; (2) what it asks
 for is done, or refused with a reason, never silently; (3) the answer is written down beside it. Requests that are
-late, or soon will be, are listed first, and the sweep counts them.
+late, or soon will be, are listed first, and every sweep reminds of them.
 """
 
 from __future__ import annotations

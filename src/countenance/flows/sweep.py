@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select
 from countenance import settings
 from countenance.consent.states import State
 from countenance.errors import Refused, StoreFault
-from countenance.flows import drill, events_out, intents, log, record, revocations, rotate, withdraw
+from countenance.flows import drill, events_out, intents, log, record, revocations, rights, rotate, withdraw
 from countenance.flows.recover import roll_forward
 from countenance.quantities import HOUR, PersonId, PurposeId
 from countenance.storage import engine as engines
@@ -46,6 +46,8 @@ class Swept:
     people: int
     rows: int
     rotated: bool
+    requests: int = 0
+    """People's requests that are late, or must be answered within a few days."""
 
 
 def sweep(venue: Venue, *, dry_run: bool = False,
@@ -61,7 +63,7 @@ def sweep(venue: Venue, *, dry_run: bool = False,
     expired, people = _due(venue)
     rotation = rotate.is_due(venue)
     if dry_run:
-        return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation)
+        return Swept(len(expired), len(people), _old_rows(venue, count_only=True), rotation, _requests(venue))
     total = len(expired) + len(people)
     for at in range(0, len(expired), BATCH):
         _end(venue, expired[at:at + BATCH])
@@ -83,7 +85,13 @@ def sweep(venue: Venue, *, dry_run: bool = False,
         events_out.clear(unit, venue, "sweep.ran", {"rotated": rotation})
     venue.store.empty_wal()
     log.publish(venue)                                                      # (6)
-    return Swept(len(expired), len(people), rows, rotation)
+    return Swept(len(expired), len(people), rows, rotation, _requests(venue))
+
+
+def _requests(venue: Venue) -> int:
+    with venue.store.read() as unit:
+        found = rights.counts(unit)
+    return found.get("late", 0) + found.get("due soon", 0)
 
 
 def _end(venue: Venue, expired: list[tuple[PersonId, PurposeId]]) -> None:

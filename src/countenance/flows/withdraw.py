@@ -91,7 +91,7 @@ def end(venue: Venue, person: PersonId, purpose: PurposeId, how: State = State.W
 def finish(venue: Venue, intent: Intent) -> Ended:
     """Take a withdrawal from its intent to where only the receipt is missing; also what recovery and the sweep call."""
     if intent.step <= STOPPED:
-        venue.keys.destroy_of(intent.person, intent.purpose, intent.keys)   # (3)
+        venue.keys.destroy_of([(intent.person, intent.purpose, intent.keys)])   # (3)
         with venue.store.write() as unit:
             intents.at_step(unit, intent, DESTROYED)
     with venue.store.write() as unit:                                       # (4)
@@ -113,7 +113,7 @@ def end_all(venue: Venue, whose: Sequence[tuple[PersonId, PurposeId]], how: Stat
         for person, purpose in whose:
             with suppress(Refused):
                 stopped.append(_stop(venue, unit, person, purpose, how))
-    venue.keys.destroy_of_many([(one.person, one.purpose, one.keys) for one in stopped])   # (3)
+    venue.keys.destroy_of([(one.person, one.purpose, one.keys) for one in stopped])   # (3)
     with venue.store.write() as unit:                                       # (4)
         for intent in stopped:
             _erased(unit, intent)

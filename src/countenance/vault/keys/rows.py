@@ -6,12 +6,13 @@ No key is unwrapped here.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, select
 
 from countenance.errors import StoreFault
-from countenance.quantities import KeyId
+from countenance.quantities import KeyId, PersonId
 from countenance.storage import engine as engines
 from countenance.storage.key_schema import wrapped_key
 
@@ -55,6 +56,21 @@ def owned(connection: Connection, bindings: Callable[[KeyId], Container[bytes]],
         return [row.key_id for part in found for row in part if row.binding in bindings(row.key_id)]
     return [row.key_id for some in batches(among) for row in connection.execute(
         _OWNED.where(wrapped_key.c.key_id.in_(some))) if row.binding in bindings(row.key_id)]
+
+
+def owned_by(connection: Connection, whose: Sequence[tuple[PersonId, str, Sequence[KeyId]]],
+             bindings: Callable[[PersonId, str, KeyId], Container[bytes]]) -> list[KeyId]:
+    """Return the keys of several people for a purpose each: of those that are named, or else of all that there are.
+
+    A key that is named and not there is returned too: that it may not come back is written down all the same.
+    """
+    found: list[KeyId] = []
+    for person, purpose, key_ids in whose:
+        theirs = partial(bindings, person, purpose)
+        there = set(present(connection, key_ids))
+        found += owned(connection, theirs, key_ids) or owned(connection, theirs)
+        found += [key_id for key_id in key_ids if key_id not in there]
+    return found
 
 
 def present(connection: Connection, key_ids: Sequence[KeyId]) -> list[KeyId]:

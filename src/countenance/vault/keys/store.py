@@ -221,25 +221,15 @@ class KeyStore:
             rows.remove(connection, key_ids)
         engines.empty_wal(self.engine)
 
-    def destroy_of(self, person: PersonId, purpose: str, key_ids: Sequence[KeyId]) -> None:
-        """Destroy the keys of one person's face and pass for one purpose, also where the data store hides their ids.
+    def destroy_of(self, whose: Sequence[tuple[PersonId, str, Sequence[KeyId]]]) -> None:
+        """Destroy the keys of people's faces and passes for a purpose, also where the data store hides their ids.
 
-        `key_ids` is what it names: another owner's among them stays, and if none is this person's, all keys are looked
-        through. Durable on return, as `destroy`. Raises StoreFault.
+        Of each: person, purpose, and the keys that it names. Another owner's among them stay, and if none is this
+        person's, all keys are looked through. One transaction; durable on return, as `destroy`. Raises StoreFault.
         """
-        self.destroy_of_many([(person, purpose, key_ids)])
-
-    def destroy_of_many(self, whose: Sequence[tuple[PersonId, str, Sequence[KeyId]]]) -> None:
-        """As `destroy_of` for several people at once, durable on return: one transaction, not one for each."""
-        mine: list[KeyId] = []
         with engines.reading(self.engine) as connection:
-            for person, purpose, key_ids in whose:
-                def bindings(key_id: KeyId, person: PersonId = person, purpose: str = purpose) -> set[bytes]:
-                    return {KeyRef(key_id, kind, person, purpose).binding() for kind in OF_THE_VAULT}
-
-                there = set(rows.present(connection, key_ids))
-                mine += rows.owned(connection, bindings, key_ids) or rows.owned(connection, bindings)
-                mine += [key_id for key_id in key_ids if key_id not in there]
+            mine = rows.owned_by(connection, whose, lambda person, purpose, key_id: {
+                KeyRef(key_id, kind, person, purpose).binding() for kind in OF_THE_VAULT})
         self.destroy(mine)
 
     def drop_dead(self) -> None:
