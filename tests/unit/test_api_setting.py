@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from countenance import settings
 from countenance.access.roles import Role
 from countenance.clock import SetClock
 from countenance.errors import Refused
@@ -23,7 +24,8 @@ from support import venue as support
 from support.server import Client, refused
 
 TABLES = (setting.ROUTES, health.ROUTES)
-TEXTS = {"en": "A new text.", "zh": "新的告知。"}
+TEXTS = {name: text.replace("{venue}", "We") + "\nAnew." for name, text in next(
+    one for one in settings.preset("scenarios", "annual-pass")["purpose"] if one["id"] == "entry.verify")["notice"].items()}
 
 
 @pytest.fixture
