@@ -24,8 +24,8 @@ from support import venue as support
 from support.server import Client, refused
 
 TABLES = (setting.ROUTES, health.ROUTES)
-TEXTS = {name: text.replace("{venue}", "We") + "\nAnew." for name, text in next(
-    one for one in settings.preset("scenarios", "annual-pass")["purpose"] if one["id"] == "entry.verify")["notice"].items()}
+PURPOSES = settings.preset("scenarios", "annual-pass")["purpose"]
+TEXTS = {name: text.replace("{venue}", "We") + "\nAnew." for name, text in PURPOSES[0]["notice"].items()}
 
 
 @pytest.fixture

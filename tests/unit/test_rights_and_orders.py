@@ -249,6 +249,24 @@ def test_a_statement_that_is_over_counts_for_nothing(settled: Venue) -> None:
     assert code(lambda: duties.take(settled, note)) == "statement-dates"
 
 
+def test_a_clock_set_back_makes_nothing_count_again(strict: Venue) -> None:
+    do_duties(strict)
+    ada = enrolled(strict)
+    one = rights.ask(strict, ada.person, "access", "Mine.")
+    strict.clock.move(400 * DAY)  # type: ignore[attr-defined]  # a clock set by hand
+    with strict.store.write() as unit:
+        unit.set_mark("vacuum", unit.now)  # anything that is written down at that time
+    strict.clock.move(-390 * DAY)  # type: ignore[attr-defined]  # as above
+    with strict.store.read() as unit:
+        assert duties.standing(unit, "sign", "zone:entrance") is None
+        assert duties.proven_at(unit, "entrance") is not None
+        assert code(lambda: duties.require_lane(unit, "entrance")) == "lane-unproven"
+        assert [found.standing(unit.now) for found in rights.all_of(unit)] == ["late"]
+    assert code(lambda: comes_back(strict, ada.pass_text)) in {"clock-set-back", "sweep-late"}
+    assert other_lane(strict, ada.pass_text) == "ada"
+    assert one.outcome == rights.OPEN
+
+
 # rights
 
 @pytest.mark.promise(2)
