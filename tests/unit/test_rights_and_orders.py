@@ -304,6 +304,34 @@ def test_each_right_is_answered_once_in_the_log_and_in_the_evidence(settled: Ven
         assert {found.standing(unit.now) for found in rights.all_of(unit)} == {"answered"}
 
 
+@pytest.mark.promise(2)
+def test_what_an_order_keeps_is_deleted_in_part_and_no_answer_says_more(settled: Venue) -> None:
+    ada = enrolled(settled)
+    orders.take(settled, signed(settled, "preserve", f"person:{ada.person}", days=10))
+    one = rights.ask(settled, ada.person, "delete", "All of it.")
+    assert code(lambda: rights.answer(settled, one.request_id, "granted", "Done.")) == "record-preserved"
+    with settled.store.read() as unit:
+        assert rights.all_of(unit)[0].outcome == rights.OPEN
+    assert len(rights.answer(settled, one.request_id, "partly", "A court keeps the record.")) == 1
+    assert (count(settled.folder, "template"), count(settled.folder, "person")) == (0, 1)
+
+
+@pytest.mark.promise(7)
+def test_a_wish_or_an_order_is_missed_by_no_older_store(settled: Venue) -> None:
+    ada = enrolled(settled)
+
+    def forward() -> int:
+        with settled.store.read() as unit:
+            return unit.mark("forward") or 0
+
+    before = forward()
+    rights.ask(settled, ada.person, "restrict", "Stop.")
+    assert forward() == before + 1
+    orders.resume(settled, ada.person)
+    orders.take(settled, signed(settled, "order", "controller"))
+    assert forward() == before + 3
+
+
 @pytest.mark.parametrize(("act", "refused"), [
     (lambda v, p: rights.ask(v, p, "sell", "x"), "request-kind"),
     (lambda v, p: rights.ask(v, p, "access", ""), "record-text"),

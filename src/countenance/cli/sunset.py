@@ -51,7 +51,8 @@ def delete(
     receipts.mkdir(mode=0o700, exist_ok=True)
 
     def give(name: str, text: str) -> None:
-        write_new(receipts / f"{name}.receipt", text)
+        same = len(list(receipts.glob(f"{name}.receipt"))) + len(list(receipts.glob(f"{name}.[0-9]*.receipt")))
+        write_new(receipts / (f"{name}.{same + 1}.receipt" if same else f"{name}.receipt"), text)
 
     with opened(venue) as here:
         steps = sunset.faces(here, give) if records is None else sunset.records(here, method, records, give)

@@ -76,6 +76,7 @@ def begin(unit: Unit, effect: str, scope: str, target: str, ground: str, until: 
         ruling_id=made.ruling_id, effect=effect, scope=scope, target=target, ground=ground, from_at=made.since,
         until_at=until, lifted_at=None, delete_at=max(unit.now, until or 0) + _KEPT_DAYS * DAY))
     _galleries_anew(unit)
+    unit.move_forward()  # an older store would not know it
     return made
 
 
@@ -88,6 +89,7 @@ def lift(unit: Unit, ruling_id: str) -> Ruling:
         raise Refused("ruling-unknown", "A death is not lifted; where it was told in error, the person enrols anew.")
     unit.run(update(_TABLE).where(_TABLE.c.ruling_id == ruling_id).values(lifted_at=unit.now))
     _galleries_anew(unit)
+    unit.move_forward()
     return found[0]
 
 

@@ -57,7 +57,7 @@ def decide(venue: Venue, gate: Gate, shown: Shown, attempts: PassAttempts, tally
         if gate.mode is Mode.PASS:                                          # (1)
             decision = _by_pass_alone(venue, shown, here, tally, timings)
             with suppress(CountenanceError):  # it needs no store: that it is alive is written down if one is there
-                duties.proven(venue, gate.zone, gate.gate_id)
+                duties.proven_now_and_then(venue, gate.zone, gate.gate_id)
             return decision
         if gate.mode is Mode.FACE:
             gate.require_open()                                             # (2)

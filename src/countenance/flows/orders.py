@@ -43,7 +43,6 @@ def take(venue: Venue, note: str) -> Ruling:
             until = end_of_day(one.last) if effect == rulings.PRESERVE else None
             ruling = rulings.begin(unit, effect, scope, target, rulings.ORDER, until)
         _tell(unit, ruling, one.kind)
-        unit.move_forward()
     venue.log.sign_if_possible()                                                  # (3)
     return ruling
 

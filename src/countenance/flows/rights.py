@@ -14,7 +14,8 @@ from sqlalchemy import insert, select, update
 
 from countenance import settings
 from countenance.clock import utc_text
-from countenance.consent import rulings
+from countenance.consent import consents, rulings
+from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
 from countenance.flows import orders, people, record, withdraw, working_days
 from countenance.formats import log_entries
@@ -96,6 +97,7 @@ def _require_kin_may(unit: Unit, person: PersonId) -> None:
 def answer(venue: Venue, request_id: str, outcome: str, reason: str, *, language: str = "") -> list[str]:
     """Answer a request, doing what it asks for where it is granted; return receipts, of an erasure.
 
+    To delete, granted, erases the person; partly, every face, where an order keeps the record or the person wants that.
     `language`: what a correction is to. What is handed over for access or a copy is made by `about` and `prove`.
     Raises BadInput(request-outcome, record-text, request-fields), Refused(request-unknown, request-answered,
     record-preserved).
@@ -105,6 +107,8 @@ def answer(venue: Venue, request_id: str, outcome: str, reason: str, *, language
     words = record.clean(reason)
     with venue.store.write() as unit:
         one = _open(unit, request_id)
+        if one.kind == "delete" and outcome == "granted":
+            rulings.require_unpreserved(unit, PersonId(one.person))
         if one.kind == "correct" and outcome == "granted":
             people.correct(unit, venue.keys, PersonId(one.person), language)
         whose = PersonId(one.person)
@@ -115,7 +119,15 @@ def answer(venue: Venue, request_id: str, outcome: str, reason: str, *, language
     if one.kind == "delete" and outcome == "granted":
         erased = withdraw.erase(venue, PersonId(one.person))
         return [*(each.receipt for each in erased.withdrawn), erased.receipt]
+    if one.kind == "delete" and outcome == "partly":
+        return _without_faces(venue, PersonId(one.person))
     return []
+
+
+def _without_faces(venue: Venue, person: PersonId) -> list[str]:
+    with venue.store.read() as unit:
+        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
+    return [withdraw.withdraw(venue, person, purpose).receipt for purpose in dict.fromkeys(standing)]
 
 
 def _open(unit: Unit, request_id: str) -> Request:

@@ -70,7 +70,8 @@ def records(venue: Venue, method: str, folder: Path, give: Give) -> Iterator[tup
     """Destroy another system's records of a method, each with its receipt; yield how many are done, of how many.
 
     The receipt says SHA-256 of what was there, and when it went; in the log stands a commitment to that, which names
-    nobody. The venue's word covers what copies another system keeps: the receipt is what it can be held to.
+    nobody. The venue's word covers what copies another system keeps: the receipt is what it can be held to. A crash
+    between a file's end and its receipt leaves that one receipt out.
     Raises BadInput(folder-unreadable, method-name, file-unreadable), StoreFault.
     """
     if not _METHOD.fullmatch(method) or method == FACE:

@@ -96,6 +96,7 @@ class Venue:
         self._cosigner: Cosigner | None = None
         self._restored: StoreFault | None = None
         self._duties_met: dict[str, float] = {}
+        self.lanes_tried: dict[str, float] = {}  # by zone: when it was last tried to write down that its lane works
 
     def _stores(self, folder: Path, clock: Clock, root: Root | None) -> tuple[KeyStore, Store]:
         with ExitStack() as opened:  # a venue that does not open leaves no file of its databases behind
