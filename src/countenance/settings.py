@@ -144,3 +144,9 @@ def preset(kind: str, name: str) -> dict[str, Any]:
     if name not in presets(kind):
         raise BadInput(f"{kind.removesuffix('s')}-unknown", f"The {kind} at hand are: {', '.join(presets(kind))}.")
     return tomllib.loads((files("countenance.controls") / kind / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def parameters(regime: str) -> dict[str, Any]:
+    """Return what a regime settles in figures and words (docs/controls.md). Raises BadInput(regime-unknown)."""
+    found: dict[str, Any] = preset("regimes", regime)["parameters"]
+    return found

@@ -16,7 +16,7 @@ from countenance.controls import regime, run, table
 from countenance.controls.catalogue import CONTROLS
 from countenance.controls.sabotage import ALL
 from countenance.errors import CountenanceError
-from countenance.flows import duties, found, parity, sweep
+from countenance.flows import duties, found, gates, parity, sweep
 from countenance.flows.opening import open_venue
 from countenance.flows.venue import Venue
 from countenance.integrations.entitlement import CsvEntitlement
@@ -164,7 +164,7 @@ def test_each_scenario_holds_under_each_regime_once_people_have_done_what_they_m
     support.duties_done(folder)
     with support.open_venue(folder, clock) as venue:
         with venue.store.write() as unit:
-            for zone in duties.zones(unit):
+            for zone in gates.zones(unit):
                 for lane in (parity.FACE, parity.PASS):
                     for _ in range(parity.FEWEST):
                         parity.waited(unit, zone, lane, 12)

@@ -212,6 +212,11 @@ def all_of(unit: Unit, person: PersonId) -> list[Consent]:
     return sorted((_consent(row) for row in rows), key=lambda c: (c.given_at, c.state is not State.SUPERSEDED))
 
 
+def purposes_given(unit: Unit, person: PersonId) -> list[PurposeId]:
+    """Return the purposes to which a person's consent stands, live or not, each once, the oldest consent first."""
+    return list(dict.fromkeys(c.purpose for c in all_of(unit, person) if c.state is State.GIVEN))
+
+
 def waiting(unit: Unit, purpose_id: PurposeId) -> int:
     """Return how many standing consents are to an older notice than the one in force."""
     table = schema.consent

@@ -95,8 +95,10 @@ def lift(unit: Unit, ruling_id: str) -> Ruling:
 
 def all_of(unit: Unit, person: str = "") -> list[Ruling]:
     """Return every ruling on record, of one person or of all, oldest first."""
-    rows = unit.run(select(_TABLE).order_by(_TABLE.c.from_at, _TABLE.c.ruling_id)).all()
-    return [_ruling(row) for row in rows if not person or (row.scope, row.target) == (PERSON, person)]
+    wanted = select(_TABLE).order_by(_TABLE.c.from_at, _TABLE.c.ruling_id)
+    if person:
+        wanted = wanted.where(_TABLE.c.scope == PERSON, _TABLE.c.target == person)
+    return [_ruling(row) for row in unit.run(wanted).all()]
 
 
 def _galleries_anew(unit: Unit) -> None:

@@ -17,13 +17,13 @@ _RIGHTS, _REFUSALS = "tests/unit/test_rights_and_orders.py", "tests/structure/te
 
 @dataclass(frozen=True)
 class Control:
-    """One control. `code`: where the program keeps it, "" where a person has to; `check` looks at a live venue."""
+    """One control. `code`: where the program keeps it; `check` looks at a live venue."""
 
     id: str
     asserts: str
     code: str
     test: str
-    check: Check | None = None
+    check: Check
 
 
 CONTROLS: dict[str, Control] = {one.id: one for one in (

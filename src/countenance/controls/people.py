@@ -9,8 +9,7 @@ from countenance.consent import rulings
 from countenance.consent.consents import MINORS_DAYS
 from countenance.controls.checks import Finding, Seen, by_hand, count, fails, holds
 from countenance.errors import CountenanceError
-from countenance.flows import duties, gates, parity, rights, scenarios, working_days
-from countenance.flows.sweep import MANY_STORED
+from countenance.flows import duties, gates, parity, rights, scenarios, sweep, working_days
 from countenance.quantities import DAY, HOUR
 from countenance.storage import schema
 
@@ -31,12 +30,11 @@ def minors(seen: Seen) -> Finding:
 
 def other_lane(seen: Seen) -> Finding:
     """K06: each zone with faces has a gate that takes a pass alone, and one has lately opened it."""
-    all_ = gates.all_of(seen.unit)
-    with_faces = {gate.zone for gate in all_ if gate.mode is not gates.Mode.PASS}
-    plain = {gate.zone for gate in all_ if gate.mode is gates.Mode.PASS}
-    if missing := sorted(with_faces - plain):
+    with_faces = gates.zones_with_faces(seen.unit)
+    plain = {gate.zone for gate in gates.all_of(seen.unit) if not gate.purpose}
+    if missing := sorted(set(with_faces) - plain):
         return fails(f"zones with faces and no gate for passes alone: {', '.join(missing)}")
-    shown = {zone: duties.proven_at(seen.unit, zone) for zone in sorted(with_faces)}
+    shown = {zone: duties.proven_at(seen.unit, zone) for zone in with_faces}
     late = [zone for zone, at in shown.items() if at is None or seen.unit.now - at > duties.PROVEN_HOURS * HOUR]
     if late:
         return by_hand(f"no pass has opened a gate without faces within a day in: {', '.join(late)}; faces wait there")
@@ -46,15 +44,13 @@ def other_lane(seen: Seen) -> Finding:
 
 def signs(seen: Seen) -> Finding:
     """K15: in each zone with faces somebody has signed that the sign stands, and that is not over."""
-    zones = sorted({gate.zone for gate in gates.all_of(seen.unit) if gate.purpose})
-    return _signed(seen, "sign", [f"zone:{zone}" for zone in zones])
+    return _signed(seen, "sign", [f"zone:{zone}" for zone in gates.zones_with_faces(seen.unit)])
 
 
 def assessed(seen: Seen) -> Finding:
     """K16: an assessment of exactly these settings is signed; under some regimes a check of a document, and counsel."""
     here = seen.venue.settings
-    faces = any(gate.purpose for gate in gates.all_of(seen.unit))
-    if faces and seen.regime.parameters.get("needs_document_check") and not here.replaces:
+    if gates.zones_with_faces(seen.unit) and seen.regime.parameters.get("needs_document_check") and not here.replaces:
         return fails("faces are compared where no check of a document is named that they stand in for")
     wanted = _signed(seen, "assessment", [duties.configuration(seen.unit, here)])
     if wanted.outcome.value == "holds" and duties.needs_counsel(here):
@@ -76,9 +72,9 @@ def _signed(seen: Seen, kind: str, subjects: list[str]) -> Finding:
 
 def stored_persons(seen: Seen) -> Finding:
     """K17: how many persons are stored; from a number on the regime asks for filing, within 30 working days."""
-    number = count(seen.unit, "SELECT count(DISTINCT person_id) FROM template WHERE state = 'live'")
+    number = sweep.stored_persons(seen.unit)
     limit = int(seen.regime.parameters.get("stored_persons_filing", 0))
-    reached = seen.unit.mark(MANY_STORED)
+    reached = seen.unit.mark(sweep.MANY_STORED)
     if limit and duties.standing(seen.unit, "filing", "stored-persons") is not None:
         return holds(f"{number} persons are stored, and that was filed")
     if limit and reached is not None:
@@ -133,12 +129,10 @@ def orders(seen: Seen) -> Finding:
 
 def lanes_alike(seen: Seen) -> Finding:
     """K41: whoever does not use a face waits no longer; where they do, the lane for faces is closed."""
-    all_ = gates.all_of(seen.unit)
-    zones = sorted({gate.zone for gate in all_ if gate.purpose})
-    found = {zone: parity.waits(seen.unit, zone) for zone in zones}
+    found = {zone: parity.waits(seen.unit, zone) for zone in gates.zones_with_faces(seen.unit)}
     told = "; ".join(f"{zone}: {one.text}" for zone, one in found.items()) or "no faces anywhere"
     odd = [zone for zone, one in found.items() if one.breached
-           and any(gate.open and gate.purpose and gate.zone == zone for gate in all_)]
+           and any(gate.open and gate.purpose and gate.zone == zone for gate in gates.all_of(seen.unit))]
     if odd:
         return fails(f"faces are compared where others wait longer. {told}")
     return holds(told) if all(one.enough for one in found.values()) else by_hand(told)

@@ -47,10 +47,6 @@ def asked(regime: Regime) -> Iterator[tuple[Control, tuple[str, ...]]]:
 
 
 def _looked(control: Control, seen: Seen) -> Finding:
-    if control.check is None:
-        if control.code:
-            return checks.holds(f"by construction: {control.code}; its test: {control.test}")
-        return checks.by_hand("not built in this program: the venue sees to it, and keeps what shows it")
     try:
         return control.check(seen)
     except CountenanceError as fault:

@@ -62,7 +62,7 @@ def _void_terms(connection: Connection) -> None:
             canonical=worse.canonical(), notice_hash=worse.hash))
 
 
-def _zones_signed_once(kind: str, subject: str) -> tuple[str, ...]:
+def _over(kind: str, subject: str) -> tuple[str, ...]:
     """Make what was signed of a kind be over, having stood once."""
     return (f"DELETE FROM statement WHERE kind = '{kind}'",  # noqa: S608  # our own words
             f"INSERT INTO statement VALUES ('x', '{kind}', '{subject}', 'x', 'x', 0, 1, 0, 9999999999)")  # noqa: S608  # as above
@@ -83,8 +83,8 @@ BREAKS: dict[str, Break] = {
     "K10": _sql("UPDATE purpose SET custody = 'venue_keyed' WHERE custody <> 'none'"),
     "K12": _sql("UPDATE purpose SET comparison = 'search', gallery_cap = 0 WHERE comparison <> 'disclose'"),
     "K14": _sql("UPDATE zone SET kind = 'toilet'"),
-    "K15": _sql(*_zones_signed_once("sign", "zone:entrance")),
-    "K16": _sql(*_zones_signed_once("assessment", "x")),
+    "K15": _sql(*_over("sign", "zone:entrance")),
+    "K16": _sql(*_over("assessment", "x")),
     "K17": _sql("INSERT INTO mark VALUES ('many_stored', 1)"),
     "K18": _sql("DELETE FROM event WHERE event_id = (SELECT min(event_id) FROM event)"),
     "K20": _sql("ALTER TABLE person ADD COLUMN emotion INTEGER"),

@@ -105,8 +105,7 @@ def accept(venue: Venue, unit: Unit, note: str, kinds: tuple[str, ...]) -> Taken
 
 
 def _kept_days(here: Settings) -> int:
-    rules = settings.preset("regimes", here.regime)
-    return 366 * int(rules["parameters"].get("evidence_years", 3))
+    return 366 * int(settings.parameters(here.regime).get("evidence_years", 3))
 
 
 def _require_subject(venue: Venue, unit: Unit, one: Statement) -> None:
@@ -114,15 +113,10 @@ def _require_subject(venue: Venue, unit: Unit, one: Statement) -> None:
     if one.kind == "assessment" and one.subject != configuration(unit, venue.settings):
         raise BadInput("statement-subject", "This assessment is of other settings than the ones in force; "
                                             "`countenance statement draft assessment` says which those are.")
-    if one.kind == "sign" and one.subject.removeprefix("zone:") not in zones(unit):
-        raise Refused("zone-unknown", "There is no zone of this name.")
+    if one.kind == "sign":
+        gates.require_zone(unit, one.subject.removeprefix("zone:"))
     if one.kind == "counsel" and one.subject != venue.settings.scenario:
         raise BadInput("statement-subject", "A lawyer signs for the scenario that this venue is.")
-
-
-def zones(unit: Unit) -> set[str]:
-    """Return the names of the venue's zones."""
-    return set(unit.run(select(schema.zone.c.zone_id)).scalars())
 
 
 def standing(unit: Unit, kind: str, subject: str) -> Any | None:
@@ -148,7 +142,7 @@ def require_met(unit: Unit, here: Settings, zone: str) -> None:
 
 def needs_counsel(here: Settings) -> bool:
     """Say whether a lawyer must have signed for such a place under this regime."""
-    return here.scenario in settings.preset("regimes", here.regime)["parameters"].get("counsel_for", [])
+    return here.scenario in settings.parameters(here.regime).get("counsel_for", [])
 
 
 def require_lane(unit: Unit, zone: str) -> Instant:
@@ -206,10 +200,11 @@ def status(venue: Venue) -> list[dict[str, str]]:
     """Return every duty of this venue and how it stands, for people: zone by zone, and the whole."""
     here = venue.settings
     with venue.store.read() as unit:
-        rows = [_row("assessment", configuration(unit, here), standing(unit, "assessment", configuration(unit, here)))]
+        config = configuration(unit, here)
+        rows = [_row("assessment", config, standing(unit, "assessment", config))]
         if needs_counsel(here):
             rows.append(_row("counsel", here.scenario, standing(unit, "counsel", here.scenario)))
-        for zone in sorted({gate.zone for gate in gates.all_of(unit) if gate.purpose}):
+        for zone in gates.zones_with_faces(unit):
             rows.append(_row("sign", f"zone:{zone}", standing(unit, "sign", f"zone:{zone}")))
             at = proven_at(unit, zone)
             rows.append({"duty": "lane", "subject": f"zone:{zone}", "state": "never" if at is None else utc_text(at)})

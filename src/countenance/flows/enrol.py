@@ -18,7 +18,6 @@ from sqlalchemy import bindparam, insert, select, update
 from countenance.clock import end_of_day, utc_day
 from countenance.consent import consents, notices
 from countenance.consent.consents import Consent, Yes
-from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
 from countenance.flows import capture, intents, minors, passes, people, receipts, scenarios
 from countenance.flows.capture import Chip, Timings
@@ -155,7 +154,7 @@ def _known(venue: Venue, ticket: Ticket, purpose: PurposeId) -> tuple[KeyRef | N
         row, seen = people.find(unit, venue.keys, ticket.reference), people.everybody(unit)
         if row is None:
             return None, seen
-        standing = {c.purpose for c in consents.all_of(unit, PersonId(row.person_id)) if c.state is State.GIVEN}
+        standing = consents.purposes_given(unit, PersonId(row.person_id))
     if purpose in standing:
         raise Refused("consent-standing", "Somebody is enrolled on this ticket already; withdraw that first.")
     return people.record_ref(row), seen

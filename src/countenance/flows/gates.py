@@ -100,17 +100,31 @@ def _zone(unit: Unit, mode: Mode, purpose: str, zone: str) -> str:
     if not wanted:
         if purpose:
             raise BadInput("gate-mode", "A gate for passes alone has no purpose: no face is compared there.")
-        known = unit.run(select(schema.zone.c.zone_id)).scalars().all()
-        zone = zone or (known[0] if len(known) == 1 else "")
-        if zone not in known:
-            raise Refused("zone-unknown", "There is no zone of this name.")
-        return zone
+        known = zones(unit)
+        return require_zone(unit, zone or (known[0] if len(known) == 1 else ""))
     found = notices.purpose(unit, PurposeId(purpose))
     if found.comparison != wanted:
         raise Refused("purpose-other", "This purpose is not for this kind of gate.")
     if zone and zone != found.zone:
         raise Refused("zone-other", "That purpose belongs to another zone.")
     return found.zone
+
+
+def zones(unit: Unit) -> list[str]:
+    """Return the names of the venue's zones, sorted."""
+    return sorted(unit.run(select(schema.zone.c.zone_id)).scalars())
+
+
+def require_zone(unit: Unit, name: str) -> str:
+    """Return a zone's name, if there is such a zone. Raises Refused(zone-unknown)."""
+    if name not in zones(unit):
+        raise Refused("zone-unknown", "There is no zone of this name.")
+    return name
+
+
+def zones_with_faces(unit: Unit) -> list[str]:
+    """Return the zones in which a gate compares faces, sorted."""
+    return sorted({gate.zone for gate in all_of(unit) if gate.purpose})
 
 
 def one(unit: Unit, name: str) -> Gate:

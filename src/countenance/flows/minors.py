@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def under_years(venue: Venue) -> int:
     """Return the age below which a guardian agrees, by the venue's regime."""
-    return int(settings.preset("regimes", venue.settings.regime)["parameters"]["minors_under_years"])
+    return int(settings.parameters(venue.settings.regime)["minors_under_years"])
 
 
 def answered(venue: Venue, purpose: Purpose, ticket: Ticket, yes: Yes) -> Yes:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from countenance.clock import end_of_day
 from countenance.consent import consents, rulings
 from countenance.consent.rulings import Ruling
-from countenance.consent.states import State
 from countenance.errors import BadInput, Refused
-from countenance.flows import duties, people, record, withdraw
+from countenance.flows import duties, gates, people, record, withdraw
 from countenance.quantities import PersonId
 from countenance.storage.unit import Unit
 
@@ -54,10 +53,7 @@ def _reached(unit: Unit, subject: str) -> tuple[str, str]:
         people.row(unit, PersonId(found[1]))
         return rulings.PERSON, found[1]
     if subject.startswith("zone:"):
-        zone = subject.removeprefix("zone:")
-        if zone not in duties.zones(unit):
-            raise Refused("zone-unknown", "There is no zone of this name.")
-        return rulings.ZONE, zone
+        return rulings.ZONE, gates.require_zone(unit, subject.removeprefix("zone:"))
     raise BadInput("order-subject", "An order reaches controller, zone:NAME or person:NUMBER.")
 
 
@@ -99,8 +95,8 @@ def died(venue: Venue, person: PersonId, told_by: str) -> int:
         people.row(unit, person)
         rulings.begin(unit, rulings.STOP, rulings.PERSON, person, rulings.DEATH)
         unit.tell_of(person, "death", {"by": record.clean(told_by)})
-        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
-    for purpose in dict.fromkeys(standing):
+        standing = consents.purposes_given(unit, person)
+    for purpose in standing:
         with suppress(Refused):  # ended meanwhile
             withdraw.end(venue, person, purpose)
     venue.log.sign_if_possible()

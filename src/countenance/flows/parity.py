@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
-from countenance.errors import BadInput, Refused
-from countenance.flows import duties, gates
+from countenance.errors import BadInput
+from countenance.flows import gates
 from countenance.quantities import DAY
 from countenance.storage import schema
 from countenance.storage.unit import Unit
@@ -60,8 +60,7 @@ def waited(unit: Unit, zone: str, lane: str, seconds: int) -> Waits:
     """Add one timed wait, and act on what that makes. Raises BadInput(wait-malformed), Refused(zone-unknown)."""
     if lane not in {FACE, PASS} or not 0 <= seconds <= LONGEST_S:
         raise BadInput("wait-malformed", f"A wait is of the lane face or pass, and 0 to {LONGEST_S} seconds.")
-    if zone not in duties.zones(unit):
-        raise Refused("zone-unknown", "There is no zone of this name.")
+    gates.require_zone(unit, zone)
     table = schema.lane_wait
     row = {"day": unit.now // DAY, "zone_id": zone, "lane": lane, "seconds": seconds - seconds % STEP_S}
     same = [table.c[name] == value for name, value in row.items()]

@@ -55,7 +55,7 @@ def issue(venue: Venue, unit: Unit, content: Pass, person: PersonId, pass_key: K
 
 def issue_plain(venue: Venue, ticket: Ticket, now: Instant) -> str:
     """Make a plain pass for somebody who said no; nothing about them is written down here."""
-    rules = settings.preset("regimes", venue.settings.regime)["parameters"]
+    rules = settings.parameters(venue.settings.regime)
     return sign_plain(venue, ticket, now, Instant(now + rules["ask_again_after_hours"] * HOUR))
 
 

@@ -14,8 +14,7 @@ from sqlalchemy import insert, select, update
 
 from countenance import settings
 from countenance.clock import utc_text
-from countenance.consent import consents, rulings
-from countenance.consent.states import State
+from countenance.consent import rulings
 from countenance.errors import BadInput, Refused
 from countenance.flows import orders, people, record, withdraw, working_days
 from countenance.formats import log_entries
@@ -81,7 +80,7 @@ def ask(venue: Venue, person: PersonId, kind: str, text: str, *, by_kin: bool = 
 
 
 def _due(venue: Venue, now: Instant) -> Instant:
-    rules = settings.preset("regimes", venue.settings.regime)["parameters"]
+    rules = settings.parameters(venue.settings.regime)
     return working_days.due(now, int(rules["rights_days"]), str(rules["rights_days_are"]), venue.settings.regime)
 
 
@@ -125,9 +124,7 @@ def answer(venue: Venue, request_id: str, outcome: str, reason: str, *, language
 
 
 def _without_faces(venue: Venue, person: PersonId) -> list[str]:
-    with venue.store.read() as unit:
-        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
-    return [withdraw.withdraw(venue, person, purpose).receipt for purpose in dict.fromkeys(standing)]
+    return [one.receipt for one in withdraw.told(venue, withdraw.end_every(venue, person))]
 
 
 def _open(unit: Unit, request_id: str) -> Request:

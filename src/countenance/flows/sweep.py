@@ -114,12 +114,16 @@ def _rewrite(venue: Venue) -> None:
             unit.run(delete(schema.mark).where(schema.mark.c.name == "vacuum"))
 
 
+def stored_persons(unit: Unit) -> int:
+    """Return of how many people a face is stored, made-up ones among them."""
+    table = schema.template
+    return int(unit.run(select(func.count(table.c.person_id.distinct())).where(table.c.state == "live")).scalar_one())
+
+
 def _many_stored(unit: Unit, venue: Venue) -> None:
     """Remember since when so many people are stored that the regime asks for filing; below that, forget it."""
-    limit = int(settings.preset("regimes", venue.settings.regime)["parameters"].get("stored_persons_filing", 0))
-    table = schema.template
-    number = unit.run(select(func.count(table.c.person_id.distinct())).where(table.c.state == "live")).scalar_one()
-    if not limit or number < limit:
+    limit = int(settings.parameters(venue.settings.regime).get("stored_persons_filing", 0))
+    if not limit or stored_persons(unit) < limit:
         unit.run(delete(schema.mark).where(schema.mark.c.name == MANY_STORED))
     elif unit.mark(MANY_STORED) is None:
         unit.set_mark(MANY_STORED, unit.now)

@@ -102,6 +102,13 @@ def finish(venue: Venue, intent: Intent) -> Ended:
     return Ended(intent.person, intent.purpose, _ENDED[intent.story], now, final_by, due, events)
 
 
+def end_every(venue: Venue, person: PersonId) -> list[Ended]:
+    """Withdraw every consent of a person that stands, but for the receipts. Raises as `end`."""
+    with venue.store.read() as unit:
+        standing = consents.purposes_given(unit, person)
+    return [end(venue, person, purpose) for purpose in standing]
+
+
 def end_all(venue: Venue, whose: Sequence[tuple[PersonId, PurposeId]], how: State) -> int:
     """Take every step of many withdrawals at once, for the sweep, and return how many those were: nobody waits there.
 
@@ -253,24 +260,19 @@ def forget(venue: Venue, person: PersonId) -> Gone:
 
 def _faces_of_a_preserved_record(venue: Venue, person: PersonId) -> None:
     """Where an order keeps a record: end every consent, and refuse. An order keeps no face."""
-    with venue.store.read() as unit:
-        try:
+    try:
+        with venue.store.read() as unit:
             rulings.require_unpreserved(unit, person)
-        except Refused:
-            standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
-        else:
-            return
-    for purpose in dict.fromkeys(standing):
-        end(venue, person, purpose)
-    with venue.store.read() as unit:
-        rulings.require_unpreserved(unit, person)
+    except Refused:
+        end_every(venue, person)
+        raise
 
 
 def go_on_erasing(venue: Venue, intent: Intent) -> Gone:
     """Take an erasure from its intent to where only receipts are missing; also what recovery and the sweep call."""
     person = intent.person
     with venue.store.read() as unit:
-        standing = [c.purpose for c in consents.all_of(unit, person) if c.state is State.GIVEN]
+        standing = consents.purposes_given(unit, person)
         begun = [i.purpose for i in intents.pending(unit, *_ENDED, person=person)]
     ended = [end(venue, person, purpose) for purpose in dict.fromkeys([*begun, *standing])]
     venue.keys.destroy(intent.keys)

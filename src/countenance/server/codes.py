@@ -55,12 +55,12 @@ _BY_STATUS = {
         by-hand-reason calendar-malformed calendar-year camera-away camera-none camera-wrong
         captures-many card-size card-text chain-gap checkpoint-altered checkpoint-malformed
         checkpoint-origin chip-unusable code-characters code-kind code-missing code-several code-size
-        code-too-long code-unreadable cohort-too-few consistency-wrong control-unasked control-unbroken
-        cursor-unknown dataset-faceless demo-not door-token-malformed enrolment-fields
-        entitlement-columns entitlement-lines entitlement-malformed entry-altered entry-malformed
-        entry-too-large event-shape events-other evidence-altered evidence-malformed extra-missing
-        face-blurred face-bright face-cut-off face-dark face-size-unusable face-tilted face-too-small
-        face-turned face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
+        code-too-long code-unreadable cohort-too-few consistency-wrong control-unbroken cursor-unknown
+        dataset-faceless demo-not door-token-malformed enrolment-fields entitlement-columns
+        entitlement-lines entitlement-malformed entry-altered entry-malformed entry-too-large
+        event-shape events-other evidence-altered evidence-malformed extra-missing face-blurred
+        face-bright face-cut-off face-dark face-size-unusable face-tilted face-too-small face-turned
+        face-unusable facts-other file-exists file-too-large file-unreadable file-unwritable
         folder-unreadable frames-malformed frames-many frames-order gate-ca gate-door gate-file-keys
         gate-file-malformed gate-file-unreadable gate-file-value gate-key gate-lease gate-liveness
         gate-mode gate-name gate-port gate-secret-missing gate-url groups-unreadable idempotency-key
